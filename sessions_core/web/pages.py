@@ -122,13 +122,11 @@ def end_session(reason: str = "signed_out") -> None:
     services, session = current_services(), wallet_session()
     if session.token_refusal is not None:
         raise session.token_refusal
-    if session.account_live is not None:
+    if session.live is not None:  # also a visitor's: it may be a login of the application's own
         # Only a live session needs protecting, and only its page has a token: a second sign-out must not fail for
         # lack of one.
         if session.claims is None:
             csrf.demand_token(request, current_app.config, session)
-        services.lifecycle.revoke(session.account_live, reason)
-    elif session.live is not None:  # a visitor's, such as of a login of the application's own
         services.lifecycle.revoke(session.live, reason)
     elif (
         session.ended == "rotated"

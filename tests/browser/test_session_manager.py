@@ -538,7 +538,13 @@ def test_failure_of_a_route_is_no_lost_network(signed_in: LibraryPage, interrupt
     signed_in.hear("reconnected")
 
 
-@pytest.mark.parametrize("path", ["//evil.example/x", "https://evil.example/x", "/\\\\evil.example", "x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//evil.example/x", "https://evil.example/x", "/\\\\evil.example", "x",
+        "/\\t/evil.example/x", "/\\n/evil.example/x", "/\\r\\\\evil.example/x", "\\t//evil.example/x",
+    ],
+)  # fmt: skip
 def test_request_goes_to_the_site_alone(signed_in: LibraryPage, path: str) -> None:
     assert "begins with one slash" in signed_in.refused(f"return manager.request('{path}')")
 

@@ -62,7 +62,7 @@ def grow_old(page: LibraryPage, pass_time: TimeMachine, seconds: float) -> None:
 
 def secrets_of(page: LibraryPage) -> list[str]:
     """The tokens of the page's session, as only this test's own code can read them."""
-    found = page.call("return JSON.parse(await storage.getItem('tokens')).tokens")
+    found = page.call("return JSON.parse(await storage.getItem(`tokens ${location.origin}`)).tokens")
     return [found["session"], found["refresh"]]
 
 
@@ -284,7 +284,7 @@ def test_failed_write_leaves_no_used_token_to_other_tabs(stored: LibraryPage, re
     stored.browser.run("IDBObjectStore.prototype.put = function () { this.transaction.abort(); }")
     stored.refused("await storage.setItem('note', 'x')")
     assert stored.call("return manager.refreshSession()") is True
-    assert stored.call("return storage.getItem('tokens')") is None
+    assert stored.call("return storage.getItem(`tokens ${location.origin}`)") is None
     assert stored.call("return manager.refreshSession()") is True
     assert stored.state == "active"
     assert requests.count(REFRESH) == 2
@@ -325,6 +325,30 @@ def shop() -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+class OtherSite:
+    """A second site that a page asks. It answers nothing useful, and keeps what it was sent."""
+
+    def __init__(self) -> None:
+        self.origin = ""
+        self.seen: list[str] = []
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)).decode()
+        self.seen.append(f"{environ['PATH_INFO']} {environ.get('HTTP_AUTHORIZATION', '')} {body}")
+        headers = [(f"Access-Control-Allow-{name}", "*") for name in ("Origin", "Methods")]
+        headers.append(("Access-Control-Allow-Headers", "Authorization, Content-Type"))
+        start_response("200 OK", headers)
+        return [b""]
+
+
+@pytest.fixture
+def other_site() -> Iterator[OtherSite]:
+    other = OtherSite()
+    with serving(other) as port:
+        other.origin = f"http://127.0.0.1:{port}"
+        yield other
+
+
 class TestFromAnotherOrigin:
     @pytest.fixture
     def overrides(self, overrides: dict[str, Any], shop: str) -> dict[str, Any]:
@@ -352,3 +376,35 @@ class TestFromAnotherOrigin:
         assert page.stored()["found"] == []
         assert browser.driver.get_cookies() == []
         assert requests.count(LOGOUT) == 1
+
+    def test_two_sites_never_get_each_other_s_tokens(
+        self, page: LibraryPage, site: Site, shop: str, signer: Wallet, other_site: OtherSite
+    ) -> None:
+        """Each manager of a page has its own `SecureStorage`, both with the default name."""
+        page.browser.driver.get(shop)
+        page.make(stored=True, siteUrl=site.origin)
+        page.sign_in(signer)
+        page.call(
+            "const { SessionManager } = await import(`${given[0]}/session-manager.js`);"
+            "const { SecureStorage } = await import(`${given[0]}/secure-storage.js`);"
+            "window.second = new SessionManager({ siteUrl: given[1], storage: new SecureStorage() });"
+            "await second.start()",
+            page.library,
+            other_site.origin,
+        )
+        assert page.browser.run("return second.state") == "signed_out"
+        assert other_site.seen == []
+
+        page.call(
+            "const token_expires_at = manager.session.expires_at;"
+            "const secrets = { session_token: 'other token', refresh_token: 'other refresh', token_expires_at };"
+            "await second.storeSession({ ...manager.session, ...secrets })"
+        )
+        read = "return [await storage.getItem(`tokens ${given[0]}`), await storage.getItem(`tokens ${given[1]}`)]"
+        mine, other = page.call(read, site.origin, other_site.origin)
+        assert "rt_" in mine
+        assert page.call("return manager.logout()") is True
+        assert page.call(read, site.origin, other_site.origin) == [None, other]
+        page.call("await second.clearSession()")
+        assert page.stored()["found"] == []
+        assert not any("rt_" in each or "eyJ" in each for each in other_site.seen)

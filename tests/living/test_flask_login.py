@@ -17,7 +17,7 @@ from sessions_core.sign_in.accounts import parse
 from sessions_core.testing import TestWallet, age, csrf, expire, revoke, sign_in, visitor_session
 from sessions_core.web.services import EXTENSION
 
-from ..actors import ORIGIN, Visitor, Wallet
+from ..actors import BROWSER_COOKIE, ORIGIN, SESSION_COOKIE, Visitor, Wallet
 
 
 class User(UserMixin):
@@ -297,6 +297,20 @@ def test_sign_out_form_ends_a_login_without_wallet(beside: FlaskClient) -> None:
     assert beside.get("/name").text == "anonymous"
 
 
+@pytest.mark.parametrize("path", ["/sign-out", "/api/auth/sessions/logout"])
+@pytest.mark.parametrize("token", [None, "x"])
+def test_signing_out_of_a_login_takes_a_token(beside: FlaskClient, path: str, token: str | None) -> None:
+    beside.get("/login/alice")
+    session = visitor_session(beside)
+    answer = beside.post(path, data={"csrf_token": token} if token else {}, headers={"Accept": "application/json"})
+    assert (answer.status_code, answer.get_json()["error"]["code"]) == (400, "csrf_failed")
+    assert session.load() is not None
+    assert beside.get("/name").text == "alice"
+    answer = beside.post(path, data={"csrf_token": csrf(beside)}, headers={"Accept": "application/json"})
+    assert answer.status_code in (200, 303)
+    assert session.load() is None
+
+
 @pytest.mark.parametrize("remember", ["", "?remember"])
 def test_logout_user_ends_the_wallet_session(beside: FlaskClient, remember: str) -> None:
     beside.get(f"/login/alice{remember}")
@@ -339,9 +353,52 @@ def test_ending_all_sessions_ends_logins_too(beside: FlaskClient) -> None:
     assert beside.get("/name").text == "anonymous"
 
 
-def test_without_user_for_both_logins_are_apart(assemble) -> None:
-    client = assemble(add).test_client()
-    session = sign_in(client, TestWallet())
-    client.get("/login")
-    client.get("/logout")
+@pytest.fixture
+def apart(assemble) -> FlaskClient:
+    """A browser at an application with both logins that has not given `user_for`."""
+
+    def add_both(app: Flask) -> None:
+        add(app)
+
+        @app.get("/remember")
+        @public
+        def remember() -> str:
+            login_user(User("alice"), remember=True)
+            return "logged in"
+
+    return assemble(add_both).test_client()
+
+
+def copy_cookies(of: FlaskClient, to: FlaskClient) -> None:
+    """Give a browser the cookies of both kinds of session that another one has."""
+    for name in (SESSION_COOKIE, BROWSER_COOKIE):
+        if cookie := of.get_cookie(name):
+            to.set_cookie(name, cookie.value)
+
+
+def test_without_user_for_logout_user_spares_the_wallet(apart: FlaskClient) -> None:
+    session = sign_in(apart, TestWallet())
+    apart.get("/logout")
+    assert session.end_reason is None
+
+
+def test_without_user_for_a_login_ends_the_wallet_session(apart: FlaskClient) -> None:
+    """An attacker who signed in on this machine before, and kept the cookies, must not get the login."""
+    session = sign_in(apart, TestWallet())
+    attacker = apart.application.test_client()
+    copy_cookies(apart, attacker)
+    apart.get("/login")
+    assert session.end_reason == "replaced"
+    assert [apart.get(path).text for path in ("/name", "/account")] == ["somebody with a password", "None"]
+    assert [attacker.get(path).text for path in ("/name", "/account")] == ["anonymous", "None"]
+
+
+def test_without_user_for_no_remembered_login_is_stored(apart: FlaskClient) -> None:
+    """An attacker plants the cookies of their own wallet session, which must not store the login."""
+    apart.get("/remember")
+    attacker = apart.application.test_client()
+    session = sign_in(attacker, TestWallet())
+    copy_cookies(attacker, apart)
+    assert [apart.get("/name").text for _ in range(2)] == ["alice"] * 2
+    assert attacker.get("/name").text == "anonymous"
     assert session.end_reason is None

@@ -93,19 +93,22 @@ def _hear_of_logins(app: Flask) -> tuple[Callable[..., None], ...]:
     from flask_login import user_loaded_from_cookie, user_logged_in, user_logged_out
 
     user_logged_in.connect(_logged_in, app)
-    user_loaded_from_cookie.connect(_logged_in, app)
+    user_loaded_from_cookie.connect(_remembered, app)
     user_logged_out.connect(_logged_out, app)
-    return _logged_in, _logged_out
+    return _logged_in, _remembered, _logged_out
 
 
 def _logged_in(app: Flask, user: Any, **_: Any) -> None:
     """Start the session of a login: under a new id, since an attacker who knows the former one must not be signed in
     with it. A wallet session of the same user goes on; that of another ends, with all that its account stored.
+
+    Without `user_for` the users of wallets are not known, so each is another: an attacker may have signed in with
+    their own wallet, and kept the cookies.
     """
     session, services = wallet_session(), current_services()
     session.ensure_read()
     wallet = session.account_live is not None
-    if session.token is not None or (wallet and (services.user_for is None or find_user() == user)):
+    if session.token is not None or (wallet and services.user_for is not None and find_user() == user):
         return
     if session.live is not None:
         kept = {key: session[key] for key in {*session} - {CSRF_KEY} if not wallet or key in _LOGIN_KEYS}
@@ -116,6 +119,21 @@ def _logged_in(app: Flask, user: Any, **_: Any) -> None:
     # Flask's own clock for what is in its session. Flask knows no other end; ours comes after a month at the latest.
     idle = max(1, int(app.permanent_session_lifetime.total_seconds()))
     session.visitor_clocks = (idle, max(idle, LONGEST))
+
+
+def _remembered(app: Flask, user: Any, **_: Any) -> None:
+    """Start the session of a login that Flask-Login's own cookie brought back, if no wallet is signed in.
+
+    Without `user_for` the user of that cookie is current in a wallet session too. The session must not store the
+    login, as an attacker may know its id, and it goes on, as the cookie would end each one: the cookie is read again
+    with the next request.
+    """
+    session = wallet_session()
+    if session_view() is not None and current_services().user_for is None:
+        for key in ("_user_id", "_fresh"):
+            session.pop(key, None)
+        return
+    _logged_in(app, user)
 
 
 def _logged_out(app: Flask, user: Any, **_: Any) -> None:

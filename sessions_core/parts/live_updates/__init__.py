@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from flask import url_for
 
 from ...part import Part
-from .errors import LiveUpdatesUnavailable
+from .errors import LiveUpdatesUnavailable, WebSocketMalformed, WebSocketVersionUnsupported
 from .options import LiveUpdateSettings
 from .schemas import State
 
@@ -29,7 +29,7 @@ class LiveUpdates(Part):
     uses = ("devices", "linked_wallets", "roles")  # whose changes the notice names in words
     libraries = {"simple_websocket": "simple-websocket>=1.1"}
     settings = LiveUpdateSettings
-    errors = (LiveUpdatesUnavailable,)
+    errors = (LiveUpdatesUnavailable, WebSocketMalformed, WebSocketVersionUnsupported)
     state = State
     redis_keys = {"live:<handle>": "zset: the open connections of a session, by when each must be heard of again"}
     slots = {

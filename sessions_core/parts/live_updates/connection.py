@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import contextlib
 import json
 import socket
@@ -13,12 +15,14 @@ from typing import Any
 
 from flask import Flask
 from simple_websocket import ConnectionClosed, Server
+from simple_websocket.errors import SimpleWebsocketError
+from werkzeug.datastructures import Headers
 
 from ...errors import StoreUnavailable
 from ...sessions.record import EndedSession, LoadedSession, account_tag
 from ...web.services import Services
 from .account_state import state_of
-from .errors import LiveUpdatesUnavailable
+from .errors import LiveUpdatesUnavailable, WebSocketMalformed, WebSocketVersionUnsupported
 from .hub import Waiting
 
 ENDED, RESTART, UNAVAILABLE, NOT_EXPECTED = 4401, 1012, 1013, 1008
@@ -29,7 +33,10 @@ PING_SECONDS = 25  # less than the minute after which proxies close a silent con
 _SEND_SECONDS = 5.0  # that a browser may take to read what fills its buffers
 _LINGER_SECONDS, _LINGER_BYTES = 1.0, 2 * 1024 * 1024
 _LARGEST_FRAME = 256  # bytes; a browser has nothing to say at all
+_KEY_BYTES = 16
 _TICK = 1.0
+
+VERSION_HEADER, VERSION = "Sec-WebSocket-Version", "13"
 
 SERVING, THREADS = "sessions_core.serving", "sessions_core.threads"
 """What a server can put into the environment of a request: a function that says whether it goes on, so that
@@ -53,6 +60,24 @@ def most_connections(environ: dict[str, Any], wanted: int) -> int:
     if wanted < 0 and not of_development:
         raise LiveUpdatesUnavailable("an unknown number of threads", reason="server", retry_after=60)
     return _OF_DEVELOPMENT if wanted < 0 else wanted
+
+
+def check_handshake(headers: Headers) -> None:
+    """Check what the library does not check, or answers with a fault, before a connection is accepted.
+
+    Raises `WebSocketVersionUnsupported` or `WebSocketMalformed` (RFC 6455, section 4.2.1).
+    """
+    version = headers.get(VERSION_HEADER, "")
+    if not version:
+        raise WebSocketMalformed("no version", reason="headers")
+    if version != VERSION:
+        raise WebSocketVersionUnsupported(version[:100])
+    try:
+        key = base64.b64decode(headers.get("Sec-WebSocket-Key", ""), validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise WebSocketMalformed("not Base64", reason="key") from error
+    if len(key) != _KEY_BYTES:
+        raise WebSocketMalformed(f"{len(key)} bytes", reason="key")
 
 
 class LiveConnection:
@@ -154,13 +179,19 @@ def refuse(environ: dict[str, Any], reason: str) -> str:
 
 
 def _accept(environ: dict[str, Any], wake: threading.Event) -> Server:
-    ws = Server(
-        environ,
-        ping_interval=PING_SECONDS,
-        max_message_size=_LARGEST_FRAME,
-        event_class=lambda: wake,
-        thread_class=partial(threading.Thread, daemon=True),
-    )
+    try:
+        ws = Server(
+            environ,
+            ping_interval=PING_SECONDS,
+            max_message_size=_LARGEST_FRAME,
+            event_class=lambda: wake,
+            thread_class=partial(threading.Thread, daemon=True),
+        )
+    except Exception as error:
+        if isinstance(error, (OSError, RuntimeError)) and not isinstance(error, SimpleWebsocketError):
+            raise  # the client has gone, or there is no thread
+        # Of a header, such as the offer of an extension with a number that is none. Nothing was sent yet.
+        raise WebSocketMalformed(str(error), reason="headers") from error
     ws.sock.settimeout(_SEND_SECONDS)  # a browser that never reads must not hold a thread
     return ws
 

@@ -56,10 +56,16 @@ class Hub:
         self._ended, self._changed = ended, changed
         self._begin()
 
+    def _begin_after_fork(self) -> None:
+        with _FORKED:
+            if self._pid != os.getpid():  # a forked worker has none of its parent's threads
+                self._begin()
+
     def _begin(self) -> None:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._waiting: set[Waiting] = set()
+        self._refusing = 0
         self._listening = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -76,11 +82,9 @@ class Hub:
 
         Raises `LiveUpdatesUnavailable` if there are too many, or if Redis can't be listened to.
         """
-        with _FORKED:
-            if self._pid != os.getpid():  # a forked worker has none of its parent's threads
-                self._begin()
+        self._begin_after_fork()
         with self._lock:
-            if len(self._waiting) >= most:
+            if len(self._waiting) + self._refusing >= most:
                 raise LiveUpdatesUnavailable(len(self._waiting), reason="full", retry_after=30)
             self._waiting.add(waiting)
             if self._thread is None or not self._thread.is_alive():
@@ -93,6 +97,24 @@ class Hub:
         finally:
             with self._lock:
                 self._waiting.discard(waiting)
+
+    @contextlib.contextmanager
+    def refusing(self, most: int) -> Iterator[bool]:
+        """Say whether a connection may be accepted to be told, until the end of the block, that it is refused.
+
+        Such a connection takes a thread for a second or two, and needs no session: so together they count among the
+        `most`, and are a quarter of them, or one, at most.
+        """
+        self._begin_after_fork()
+        with self._lock:
+            refusing = self._refusing
+            room = refusing < max(1, most // 4) and len(self._waiting) + refusing < most
+            self._refusing += room
+        try:
+            yield room
+        finally:
+            with self._lock:
+                self._refusing -= room
 
     def stop(self, seconds: float = 5.0) -> None:
         """End all connections and the subscription, and wait for that."""

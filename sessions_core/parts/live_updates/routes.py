@@ -6,13 +6,23 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, after_this_request, current_app, request
 
 from ...errors import CrossSiteRequest
 from ...web.guards import public, refusal, wallet_session
 from ...web.services import current_services
 from . import LiveUpdates
-from .connection import SERVING, LiveConnection, most_connections, refuse, tags_of
+from .connection import (
+    SERVING,
+    VERSION,
+    VERSION_HEADER,
+    LiveConnection,
+    check_handshake,
+    most_connections,
+    refuse,
+    tags_of,
+)
+from .errors import WebSocketVersionUnsupported
 from .hub import Waiting
 
 events = Blueprint("sessions_live_updates", __name__, url_prefix="/api/auth", template_folder="templates")
@@ -28,7 +38,7 @@ def listen() -> Response:
     (cross-site WebSocket hijacking). All browsers send `Origin`.
 
     Without a living session the connection is closed at once, with the reason: scripts don't see how a handshake is
-    refused.
+    refused. When too many are being closed the handshake is refused all the same: then the page asks `validate`.
     """
     services, session = current_services(), wallet_session()
     origin = request.headers.get("Origin")
@@ -36,9 +46,18 @@ def listen() -> Response:
         raise CrossSiteRequest("Origin", origin)
     part = services.part(LiveUpdates)
     most = most_connections(request.environ, part.options.live_connections)
+    try:
+        check_handshake(request.headers)
+    except WebSocketVersionUnsupported:
+        after_this_request(_name_version)
+        raise
     live = session.account_live
     if live is None or session.claims is not None:  # a token is for programs, which ask `validate`
-        return _HandedOver(refuse(request.environ, refusal(session).reason or "no_token"))
+        refused = refusal(session)
+        with part.hub.refusing(most) as accepted:
+            if not accepted:
+                raise refused
+            return _HandedOver(refuse(request.environ, refused.reason or "no_token"))
     handle = live.record.handle
     waiting = Waiting(handle, tags_of(services, live))
     serving: Callable[[], bool] = request.environ.get(SERVING, lambda: True)
@@ -47,6 +66,11 @@ def listen() -> Response:
         keep = partial(part.seats.keep, handle, seat)
         mode = LiveConnection(app, services, waiting, keep, serving).follow(request.environ, live.keys.tag)
     return _HandedOver(mode)
+
+
+def _name_version(response: Response) -> Response:
+    response.headers[VERSION_HEADER] = VERSION
+    return response
 
 
 class _HandedOver(Response):

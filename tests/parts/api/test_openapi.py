@@ -119,8 +119,9 @@ def test_every_documented_code_is_known_with_its_status(
                 codes = schema["properties"]["error"]["properties"]["code"]["enum"]
                 assert {known[code].status for code in codes} == {int(status)}, (name, status)
                 seen |= set(codes)
-    # What a page is refused for, what no route is there to be refused for, and the refusal of a WebSocket.
-    assert known.keys() - seen == {"method_not_allowed", "live_updates_unavailable"}
+    # What no route is there to be refused for, and the refusals of a WebSocket.
+    of_websocket = {"live_updates_unavailable", "websocket_malformed", "websocket_version_unsupported"}
+    assert known.keys() - seen == {"method_not_allowed", *of_websocket}
 
 
 def test_documented_bodies_match_their_validation(described_service: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import socket
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -30,7 +32,7 @@ from sessions_core.web.services import Services
 from ...actors import ORIGIN, ApiClient, Visitor, Wallet
 from ...constants import PATIENCE, REDIS_PREFIX
 from ...servers import Server, frozen, serving
-from .sockets import Socket, connected, cookie
+from .sockets import PATH, Socket, connected, cookie
 
 Connect = Callable[..., Socket]
 
@@ -320,7 +322,72 @@ def test_zero_connections_turn_live_updates_off(make_app: Callable[..., Flask]) 
         pass
 
 
-# -- Hostile browsers ------------------------------------------------------------------------------------------------
+# -- Hostile clients -------------------------------------------------------------------------------------------------
+
+
+def upgrade(port: int, **changed: str | None) -> tuple[int, dict[str, str], dict[str, Any]]:
+    """Ask for a WebSocket without a cookie; return status, headers and error. `None` leaves a header out."""
+    headers: dict[str, str | None] = {
+        "Host": ORIGIN.partition("//")[2], "Origin": ORIGIN, "Connection": "Upgrade", "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": base64.b64encode(bytes(16)).decode(),
+    }  # fmt: skip
+    headers |= {name.replace("_", "-"): value for name, value in changed.items()}
+    with contextlib.closing(HTTPConnection("127.0.0.1", port, timeout=PATIENCE)) as connection:
+        connection.request("GET", PATH, headers={name: text for name, text in headers.items() if text is not None})
+        answer = connection.getresponse()
+        error = {} if answer.status == 101 else json.loads(answer.read())["error"]
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, error
+
+
+@pytest.mark.parametrize("version", ["12", "8", "13, 8", "x"])
+def test_other_version_of_the_protocol_is_refused(port: int, version: str) -> None:
+    """The answer names the version to use (RFC 6455, section 4.4)."""
+    status, headers, error = upgrade(port, Sec_WebSocket_Version=version)
+    assert (status, error["code"]) == (426, "websocket_version_unsupported")
+    assert headers["sec-websocket-version"] == "13"
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"Sec_WebSocket_Version": None}, "headers"),
+        ({"Sec_WebSocket_Key": None}, "key"),
+        ({"Sec_WebSocket_Key": ""}, "key"),
+        ({"Sec_WebSocket_Key": "not Base64"}, "key"),
+        ({"Sec_WebSocket_Key": "\u00fc"}, "key"),
+        ({"Sec_WebSocket_Key": base64.b64encode(bytes(15)).decode()}, "key"),
+        ({"Sec_WebSocket_Extensions": "permessage-deflate; client_max_window_bits=x"}, "headers"),
+    ],
+)
+def test_malformed_handshake_is_refused(port: int, changed: dict[str, str | None], reason: str) -> None:
+    status, _, error = upgrade(port, **changed)
+    assert (status, error["code"], error["reason"]) == (400, "websocket_malformed", reason)
+
+
+def test_clients_without_a_session_hold_few_threads(
+    make_app: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is accepted to be told why it is refused, and does not go. It counts among the connections."""
+    monkeypatch.setattr(live_connection, "_LINGER_SECONDS", PATIENCE)
+    app = make_app(SESSIONS_CORE_LIVE_CONNECTIONS=2)
+    visitors = [Visitor(app) for _ in range(2)]
+    for each in visitors:
+        each.sign_in(Wallet())
+    hub = app.extensions["sessions_core"].parts["live_updates"].hub
+    with serving(app) as port, ExitStack() as stack:
+        with connected(port, None) as first:
+            assert first.next() == (4401, "no_token")
+            for cookies in (None, cookie("x" * 43)):
+                with pytest.raises(WebSocketBadStatusException) as refusal, connected(port, cookies):
+                    pass
+                assert refusal.value.status_code == 401
+            stack.enter_context(connected(port, cookie(visitors[0].session_id))).hear("state")
+            other = cookie(visitors[1].session_id)
+            with pytest.raises(WebSocketBadStatusException) as refusal, connected(port, other):
+                pass
+            assert json.loads(refusal.value.resp_body)["error"]["reason"] == "full"
+        wait_until(lambda: hub._refusing == 0)
+        stack.enter_context(connected(port, other)).hear("state")
 
 
 def test_browser_that_speaks_is_closed(connect: Connect, person: Visitor) -> None:

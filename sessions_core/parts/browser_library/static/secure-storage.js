@@ -81,11 +81,20 @@ export class SecureStorage {
     return unseal((await this.#key()).key, sealed, "");
   }
 
-  /** Destroy the key and everything in the storage. @returns {Promise<void>} @throws {SecureStorageError} */
-  async destroy() {
+  /**
+   * Destroy the key and everything in the storage.
+   * @param {{keep?: (name: string) => boolean}} [options] items for which `keep` is true stay, and the key stays with them
+   * @returns {Promise<void>} @throws {SecureStorageError}
+   */
+  async destroy({ keep = () => false } = {}) {
     await this.#within("readwrite", ({ keys, items }) => {
-      items.clear();
-      return keys.clear();
+      const names = items.getAllKeys();
+      names.onsuccess = () => {
+        const going = names.result.filter((name) => !keep(String(name)));
+        for (const name of going) items.delete(name);
+        if (going.length === names.result.length) keys.clear();
+      };
+      return names;
     });
   }
 

@@ -55,6 +55,7 @@ export class SessionManager extends EventTarget {
   #checkEveryMs;
   #disabled;
   #signInUrl;
+  #siteUrl;
   #origin;
   #site;
   #clock = new SessionClock();
@@ -89,6 +90,7 @@ export class SessionManager extends EventTarget {
     if (withTokens && protocol === "http:" && !LOOPBACK.has(hostname)) throw new TypeError("Tokens would travel in the clear; use https.");
     if (!withTokens && origin !== location.origin) throw new TypeError("A site on another origin takes tokens, never cookies.");
     if (!withTokens && storage) throw new TypeError("A cookie needs no storage.");
+    this.#siteUrl = siteUrl;
     this.#origin = origin;
     this.#threshold = refreshThreshold * 1000;
     this.#checkEveryMs = checkEvery * 1000;
@@ -270,11 +272,14 @@ export class SessionManager extends EventTarget {
 
   /**
    * Ask a JSON route of the site with this session.
-   * @param {string} path begins with a slash @param {Call} [options] @returns {Promise<any>} the answer's `data`
-   * @throws {HttpError}
+   * @param {string} path begins with one slash @param {Call} [options] @returns {Promise<any>} the answer's `data`
+   * @throws {HttpError | TypeError} `TypeError` for what is no path on the site
    */
   async request(path, options = {}) {
-    if (!/^\/(?![/\\])/.test(path)) throw new TypeError("A path on the site begins with one slash.");
+    // Browsers drop tabs and line breaks: they read "/\t/evil.example" as another host.
+    if (!/^\/(?![/\\])/.test(path) || new URL(this.#siteUrl + path, location.href).origin !== this.#origin) {
+      throw new TypeError("A path on the site begins with one slash.");
+    }
     const generation = this.#generation;
     try {
       return await this.#site.call(path, options);

@@ -19,11 +19,13 @@ import { alone } from "./turns.js";
 
 /** A session token is renewed this long before its end, or when a third of its life is left. */
 const EARLY_MS = 30_000;
-const ITEM = "tokens";
+/** The name of what is stored begins with this, and ends with the site: a page may have managers for several sites. */
+const ITEM = "tokens ";
 
 export class TokenSite {
   #base;
   #storage;
+  #item;
   #lock;
   /** Whether the storage could be read once. */
   #worked = false;
@@ -37,7 +39,9 @@ export class TokenSite {
   constructor(base, storage) {
     this.#base = base;
     this.#storage = storage;
-    this.#lock = `wallet-session-tokens ${base}`;
+    const { origin, pathname } = new URL(base || "/", location.href);
+    this.#item = ITEM + origin + pathname.replace(/\/$/, "");
+    this.#lock = `wallet-session-${this.#item}`;
   }
 
   /** Whether there are tokens, in memory or in the storage. Another tab may have signed in since. */
@@ -129,7 +133,10 @@ export class TokenSite {
     }, { shared: this.#storage !== null });
   }
 
-  /** Destroy the tokens, and the key of the storage; but not those of a session that another tab has begun since. */
+  /**
+   * Destroy the tokens, and the storage; but not the tokens of a session that another tab has begun since, and not those
+   * of other sites.
+   */
   async forget() {
     const session = this.#session?.session_id;
     this.#tokens = this.#session = null;
@@ -137,7 +144,8 @@ export class TokenSite {
       await this.#read().catch(() => {});
       if (session && this.#session && this.#session.session_id !== session && this.#storage) return;
       this.#tokens = this.#session = null; // an answer may have brought new ones meanwhile
-      await this.#storage?.destroy().catch(() => {});
+      const keep = (/** @type {string} */ name) => name.startsWith(ITEM) && name !== this.#item;
+      await this.#storage?.destroy({ keep }).catch(() => {});
     }, { shared: this.#storage !== null });
   }
 
@@ -190,7 +198,7 @@ export class TokenSite {
     if (!this.#storage) return;
     let text;
     try {
-      text = await this.#storage.getItem(ITEM);
+      text = await this.#storage.getItem(this.#item);
     } catch {
       // What other tabs have stored meanwhile is not known, and a used refresh token would end the session: try again.
       if (this.#worked) throw new HttpError("network_error");
@@ -207,10 +215,10 @@ export class TokenSite {
   /** @param {string} text */
   async #write(text) {
     try {
-      await this.#storage?.setItem(ITEM, text);
+      await this.#storage?.setItem(this.#item, text);
     } catch {
       // The tokens that are there are used up: no other tab may present them.
-      await this.#storage?.removeItem(ITEM).catch(() => {});
+      await this.#storage?.removeItem(this.#item).catch(() => {});
       this.#storage = null;
     }
   }
