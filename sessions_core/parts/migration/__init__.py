@@ -54,7 +54,8 @@ class Migration(Part):
         connection, prefix = services.connection, settings.redis_prefix
         secrets = options.migrate_secrets or settings.secrets
         sources = Sources(options, self.former_redis(), secrets, services.store.cookie_name)
-        records = FormerRecords(connection, ring, services.repository, sources, prefix, options.migrate_seconds)
+        seconds = options.migrate_seconds, options.closed_seconds
+        records = FormerRecords(connection, ring, services.repository, sources, prefix, *seconds)
         marks = Marks(connection, ring, prefix)
         self.mover = Mover(services, options, sources, marks, records, self._cookies(app.config))
         if "operations" in services.parts:

@@ -24,7 +24,7 @@ from ...web.guards import amend_if_writable, wallet_session
 from .events import DataMigrated, MigrationRefused, SessionMigrated
 from .former_records import FormerRecords
 from .marks import Mark, Marks, agent_digest, hidden, shown
-from .options import REDIS, REMEMBER_COOKIE, MigrationSettings
+from .options import REDIS, REMEMBER_COOKIE, REMEMBER_SECONDS, MigrationSettings
 from .refused import KEPT, Refused
 from .sources import Former, Presented, Sources
 from .stored_data import FLASK_LOGIN_USER, kept
@@ -36,7 +36,6 @@ logger = logging.getLogger(__name__)
 
 _LIFTED = ("pickled", "account")  # refusals that another setting would lift
 _REFUSED_SECONDS = 60  # for which such a refusal is not repeated
-_REMEMBER_SECONDS = 400 * 86_400  # a remember cookie has no time in it; browsers keep none for longer
 
 
 class Origin(msgspec.Struct, array_like=True, frozen=True):
@@ -251,7 +250,7 @@ class Mover:
             raise Refused("revoked")
 
     def _seconds(self, presented: Presented) -> int:
-        return _REMEMBER_SECONDS if presented.source == REMEMBER_COOKIE else self._options.migrate_seconds
+        return REMEMBER_SECONDS if presented.source == REMEMBER_COOKIE else self._options.migrate_seconds
 
     def _remember_refusal(self, presented: Presented) -> None:
         token = self._marks.claim(presented)
