@@ -27,7 +27,7 @@ from .marks import Mark, Marks, agent_digest, hidden, shown
 from .options import REDIS, REMEMBER_COOKIE, REMEMBER_SECONDS, MigrationSettings
 from .refused import KEPT, Refused
 from .sources import Former, Presented, Sources
-from .stored_data import FLASK_LOGIN_USER, kept
+from .stored_data import FLASK_LOGIN_USER, OF_FLASK_LOGIN, kept
 
 if TYPE_CHECKING:
     from ...web.services import Services
@@ -82,6 +82,8 @@ class Mover:
         # Without a route there may be no answer that brings the cookie: the events of Flask-SocketIO.
         if session.token is not None or request.url_rule is None:
             return
+        if _login(session):
+            return  # a user with a password is signed in, and a planted former cookie must not replace that
         source = ""
         try:
             for presented in self._sources.presented(request):
@@ -217,7 +219,7 @@ class Mover:
                 add(Signed(account), record, True)
 
         # What a visitor has stored here is newer than what the former session held.
-        visitor = {key: value for key, value in session.items() if key != CSRF_KEY}
+        visitor = {key: value for key, value in session.items() if key not in {CSRF_KEY, *OF_FLASK_LOGIN}}
         live = services.lifecycle.start(
             account,
             services.policy.choose("", status.verified),
@@ -363,6 +365,11 @@ class Mover:
             for name in sorted(brought):
                 response.delete_cookie(name, **self._cookies[name])
             return response
+
+
+def _login(session: WalletSession) -> str:
+    """Return the user of Flask-Login whom the session keeps as it is stored; nothing if there is none."""
+    return str(session.live.record.data.get(FLASK_LOGIN_USER) or "") if session.live is not None else ""
 
 
 def _own_session() -> SessionRecord | None:

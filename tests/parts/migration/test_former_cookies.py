@@ -8,7 +8,7 @@ from flask import Flask
 from redis import Redis
 
 from sessions_core import events
-from sessions_core.parts.migration.events import MigrationRefused
+from sessions_core.parts.migration.events import MigrationRefused, SessionMigrated
 from tests.constants import ALICE, VALIDATE
 from tests.time_machine import Clock, TimeMachine
 
@@ -49,3 +49,22 @@ def test_sign_out_is_remembered_for_31_days_at_least(
     sign_out(app, browser)
     [key] = redis.keys("*:closed")
     assert redis.ttl(key) > 30 * 86_400
+
+
+# -- Logins with a password --------------------------------------------------------------------------------------
+
+
+def logged_in(app: Flask, user: str = "7") -> Browser:
+    """Return a browser with a session as Flask-Login leaves it."""
+    browser = Browser()
+    browser.send(app, "/data", json={"_user_id": user, "basket": [9]})
+    return browser
+
+
+def test_planted_cookie_does_not_take_over_a_login(app: Flask, former: Flask, happened: list[events.Event]) -> None:
+    """A sibling host can set a cookie of the former name, of a session of the attacker's."""
+    browser = logged_in(app)
+    browser.jar |= signed_in(former, ALICE, basket=[1]).jar
+    assert browser.account(app) is None
+    assert browser.data(app) == {"_user_id": "7", "basket": [9]}
+    assert not any(isinstance(event, SessionMigrated) for event in happened)
