@@ -79,8 +79,7 @@ class Mover:
     def find(self, session: WalletSession) -> None:
         """Sign the user of a former session in, or take over the data of a visitor. May raise `StoreUnavailable`."""
         request: Request = request_ctx.request
-        # Without a route there may be no answer that brings the cookie: the events of Flask-SocketIO.
-        if session.token is not None or request.url_rule is None:
+        if session.token is not None or not _can_bring_cookies(request):
             return
         if _login(session):
             return  # a user with a password is signed in, and a planted former cookie must not replace that
@@ -365,6 +364,21 @@ class Mover:
             for name in sorted(brought):
                 response.delete_cookie(name, **self._cookies[name])
             return response
+
+
+def _can_bring_cookies(request: Request) -> bool:
+    """Whether the browser keeps the cookies of the answer. Otherwise the former session would be used up for nothing.
+
+    Without a route there may be no answer: the events of Flask-SocketIO. Nor can a WebSocket set a cookie after its
+    handshake. In a page of another site, such as by `<img>` or in a frame, browsers send a former cookie with
+    SameSite=None, and refuse ours: any site could sign users out.
+    """
+    if request.url_rule is None or request.url_rule.websocket:
+        return False
+    headers = request.headers
+    return headers.get("Sec-Fetch-Site") != "cross-site" or (
+        headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest", "document") == "document"
+    )
 
 
 def _login(session: WalletSession) -> str:

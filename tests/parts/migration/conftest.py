@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -12,8 +12,10 @@ from .sites import account_of, former_site, with_data_page
 
 
 @pytest.fixture
-def former(redis_url: str) -> Flask:
-    return former_site(redis_url)
+def former(redis_url: str) -> Iterator[Flask]:
+    app = former_site(redis_url)
+    yield app
+    app.config["SESSION_REDIS"].close()
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from flask import Flask
+import pytest
+from flask import Flask, session
 from redis import Redis
 
-from sessions_core import events
+from sessions_core import events, public
 from sessions_core.parts.migration.events import MigrationRefused, SessionMigrated
 from tests.constants import ALICE, VALIDATE
 from tests.time_machine import Clock, TimeMachine
@@ -68,3 +69,42 @@ def test_planted_cookie_does_not_take_over_a_login(app: Flask, former: Flask, ha
     assert browser.account(app) is None
     assert browser.data(app) == {"_user_id": "7", "basket": [9]}
     assert not any(isinstance(event, SessionMigrated) for event in happened)
+
+
+# -- Pages of other sites ----------------------------------------------------------------------------------------
+
+IMAGE = {"Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"}
+FRAME = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "iframe"}
+LINK = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+@pytest.mark.parametrize("headers", [IMAGE, FRAME], ids=["image", "frame"])
+def test_page_of_another_site_uses_up_no_former_cookie(
+    app: Flask, former: Flask, pass_time: TimeMachine, headers: dict[str, str]
+) -> None:
+    """The browser sends a former cookie with SameSite=None, and refuses ours."""
+    browser = signed_in(former, ALICE)
+    browser.send(app, VALIDATE, headers={"Sec-Fetch-Site": "cross-site"} | headers, lose=True)
+    pass_time(60)
+    assert browser.account(app) == ALICE
+
+
+def test_link_from_another_site_moves_the_session(app: Flask, former: Flask) -> None:
+    browser = signed_in(former, ALICE)
+    answer = browser.send(app, VALIDATE, headers={"Sec-Fetch-Site": "cross-site"} | LINK)
+    assert answer.get_json()["data"]["account"] == ALICE
+
+
+def test_websocket_uses_up_no_former_cookie(app: Flask, former: Flask, happened: list[events.Event]) -> None:
+    """Its answer is no response that a view could put a cookie into."""
+
+    @app.route("/socket", websocket=True)
+    @public
+    def socket() -> str:
+        return "" if session.get("account") else "nobody"
+
+    browser = signed_in(former, ALICE)
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket"}
+    assert browser.send(app, "/socket", headers=upgrade).get_data(as_text=True) == "nobody"
+    assert happened == []
+    assert browser.account(app) == ALICE
