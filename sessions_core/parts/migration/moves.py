@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LIFTED = ("pickled", "account")  # refusals that another setting would lift
+_GOES_ON = ("idle", "absolute", "unknown", "replaced", "limit")  # ends after which the user may still be signed in
 _REFUSED_SECONDS = 60  # for which such a refusal is not repeated
 
 
@@ -271,12 +272,12 @@ class Mover:
         """
         beside = self._options.migrate_beside
         may_move_again = beside or mark.beside
-        session_id, browser = shown(presented, mark)
-        live = self._services.repository.load(session_id, "never", browser)
+        live, browser = self._load(presented, mark)
         if isinstance(live, EndedSession):
-            if may_move_again:
+            if may_move_again and live.reason in _GOES_ON:
                 return None
-            raise Refused("used")
+            self._delete(presented)  # it may still be there: its Redis did not answer when the session was ended
+            raise Refused("revoked" if may_move_again else "used")
         if live.now - live.record.created_at > GRACE or mark.agent != _agent(request):
             if may_move_again:  # the former session is not over: the user may move again, and the latest one counts
                 self._records.unlink(live.record.account, live.record.handle)
@@ -288,6 +289,11 @@ class Mover:
         if session.browser is None and browser:
             session.minted_browser, session.browser_cookie_due = browser, True
         return live
+
+    def _load(self, presented: Presented, mark: Mark) -> tuple[LoadedSession | EndedSession, str]:
+        """Return the session of a mark, and the value of its browser's cookie."""
+        session_id, browser = shown(presented, mark)
+        return self._services.repository.load(session_id, "never", browser), browser
 
     def _settle_record(self, presented: Presented, live: LoadedSession, beside: bool) -> None:
         """Delete the former record, or let it end together with the session that was made of it."""
@@ -324,7 +330,19 @@ class Mover:
             self._records.unlink(account, handle)  # another user may have signed in there, in the same browser
             session.lose(EndedSession("signed_out", handle))
             self._services.lifecycle.revoke(live, "signed_out")
+            self._forget_marks()
             self.find(session)
+
+    def _forget_marks(self) -> None:
+        """Let what the request presents be moved anew: a former server may sign users in under the id of a session
+        that it signed out of.
+        """
+        with suppress(Refused):
+            for presented in self._sources.presented(request_ctx.request):
+                stored = self._marks.stored(presented) if presented.source == REDIS else b""
+                mark = self._marks.read(presented, stored)
+                if mark.hidden and isinstance(self._load(presented, mark)[0], EndedSession):
+                    self._marks.release(presented, stored)  # unless another request has moved it anew already
 
     def _is_signed_in_there(self, account: str) -> bool:
         try:
@@ -345,9 +363,10 @@ class Mover:
         if isinstance(event, events.SessionEnded) and event.account:
             if own is not None and own.handle == event.handle:
                 self._forget_cookies()  # the browser may hold a signed one, which can't be ended
-            self._records.end(event.account, event.handle)
+            # First what is in our own Redis: that of the former sessions may not answer.
             if event.reason not in ("replaced", "limit"):
                 self._records.close(event.account)
+            self._records.end(event.account, event.handle)
         elif isinstance(event, events.SessionsRevoked):
             self._records.close(event.account)
             if event.account is not None:

@@ -122,6 +122,20 @@ def test_another_user_at_a_former_server_replaces_the_session(
     assert former_account(former, browser) == BOB
 
 
+@pytest.mark.parametrize("account", [ALICE, BOB], ids=["same user", "another"])
+def test_sign_in_under_the_same_former_id_is_moved(app: Flask, former: Flask, account: str) -> None:
+    """A former site may take the user out of its session, and keep that and its id for the next one."""
+    browser = signed_in(former, ALICE, basket=[1])
+    sid = browser.jar["session"]
+    assert browser.account(app) == ALICE
+    browser.send(former, "/sign-in", json={"account": None})
+    assert browser.account(app) is None
+    browser.send(former, "/sign-in", json={"account": account})
+    assert browser.account(app) == account
+    assert browser.data(app)["basket"] == [1]
+    assert browser.jar["session"] == sid
+
+
 def test_session_that_ended_by_its_clock_is_moved_again(
     app: Flask, former: Flask, pass_time: TimeMachine, redis: Redis
 ) -> None:
