@@ -326,7 +326,7 @@ class Mover:
                 ORIGIN.put(record, Origin(ORIGIN.of(record).source))
 
             amend_if_writable(self._services, session, alone)
-        elif not self._is_signed_in_there(account):
+        elif not self._is_signed_in_there(account, ORIGIN.of(live.record).source):
             self._records.unlink(account, handle)  # another user may have signed in there, in the same browser
             session.lose(EndedSession("signed_out", handle))
             self._services.lifecycle.revoke(live, "signed_out")
@@ -344,9 +344,14 @@ class Mover:
                 if mark.hidden and isinstance(self._load(presented, mark)[0], EndedSession):
                     self._marks.release(presented, stored)  # unless another request has moved it anew already
 
-    def _is_signed_in_there(self, account: str) -> bool:
+    def _is_signed_in_there(self, account: str, source: str) -> bool:
+        """Whether the former cookie of the request is that of a session of the account. If the request lacks one that
+        it may lack, that is so.
+        """
+        none = True
         try:
             for presented in self._sources.presented(request_ctx.request):
+                none = False
                 try:
                     if str(self._account_of(self._sources.read(presented))) == account:
                         return True
@@ -354,8 +359,22 @@ class Mover:
                     if refused.code not in ("expired", "unsigned"):
                         return True  # it is there, and no sign that its user has signed out
         except Refused:
-            pass
-        return False
+            return False  # of no known form: it can't be the one that was moved
+        return none and not self._would_bring_cookie(source)
+
+    def _would_bring_cookie(self, source: str) -> bool:
+        """Whether the browser sends the former cookie of a source with this request, if it still has it.
+
+        A request of another site lacks one with SameSite=Strict, and one outside its path lacks it always: without
+        this check any link to this site would sign its user out.
+        """
+        request: Request = request_ctx.request
+        remember = source == REMEMBER_COOKIE
+        name = self._options.migrate_remember_cookie if remember else self._options.migrate_cookie
+        root = str(self._cookies.get(name, {}).get("path", "/"))
+        path = f"{request.root_path}{request.path}"
+        within = path == root or path.startswith(root if root.endswith("/") else f"{root}/")
+        return within and request.headers.get("Sec-Fetch-Site") in ("same-origin", "same-site", "none")
 
     def hear(self, event: events.Event) -> None:
         """End former records with the sessions that were made of them; note when an account signed out."""

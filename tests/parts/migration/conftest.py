@@ -10,6 +10,8 @@ from flask import Flask
 
 from .sites import account_of, former_site, with_data_page
 
+_WHOLE = ("SESSIONS_CORE_", "SESSION_COOKIE_", "REMEMBER_COOKIE_")  # names of settings of other parts, and of Flask
+
 
 @pytest.fixture
 def former(redis_url: str) -> Iterator[Flask]:
@@ -24,7 +26,7 @@ def make_site(make_app: Callable[..., Flask]) -> Callable[..., Flask]:
 
     def make(**settings: Any) -> Flask:
         own = {
-            name if name.startswith("SESSIONS_CORE_") else f"SESSIONS_CORE_MIGRATE_{name}": value
+            name if name.startswith(_WHOLE) else f"SESSIONS_CORE_MIGRATE_{name}": value
             for name, value in settings.items()
         }
         sources = ["redis", "signed_cookie", "remember_cookie"]

@@ -231,6 +231,30 @@ def test_hook_that_fails_later_signs_no_user_out(make_site: Callable[..., Flask]
     assert browser.account(app) == ALICE
 
 
+CROSS_SITE_LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+def test_link_from_another_site_signs_no_user_out(app: Flask, former: Flask) -> None:
+    """A former cookie with SameSite=Strict does not come with it."""
+    browser = signed_in(former, ALICE)
+    assert browser.account(app) == ALICE
+    sid = browser.jar.pop("session")
+    answer = browser.send(app, VALIDATE, headers=CROSS_SITE_LINK)
+    assert answer.get_json()["data"]["account"] == ALICE
+    browser.jar["session"] = sid
+    assert browser.account(app) == ALICE
+
+
+def test_request_outside_the_former_path_signs_no_user_out(make_site: Callable[..., Flask], former: Flask) -> None:
+    app, with_path = make_site(BESIDE=True), make_site(BESIDE=True, SESSION_COOKIE_PATH="/data")
+    browser = signed_in(former, ALICE)
+    assert browser.account(app) == ALICE
+    del browser.jar["session"]
+    assert browser.account(with_path) == ALICE
+    browser.data(with_path)
+    assert browser.account(with_path) is None
+
+
 def test_signed_cookie_that_is_gone_ends_its_session(app: Flask) -> None:
     former = former_site(None)
     browser = signed_in(former, ALICE)
