@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from ...part import Part
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ...sessions.flask_session import WalletSession
     from ...storage.connection import RedisConnection
     from ...web.session_view import SessionView
+    from .former_cookies import FormerCookies
     from .moves import Mover
 
 
@@ -38,12 +39,14 @@ class Migration(Part):
     }
     options: MigrationSettings
     mover: Mover | None = None
+    cookies: FormerCookies | None = None
 
     def setup(self, app: Flask) -> None:
         """Make what moves sessions, if there is anything to move."""
         if not self.options.migrate_from:
             return
         from ...storage.encryption import KeyRing
+        from .former_cookies import FormerCookies
         from .former_records import FormerRecords
         from .marks import Marks
         from .moves import Mover
@@ -57,7 +60,8 @@ class Migration(Part):
         seconds = options.migrate_seconds, options.closed_seconds
         records = FormerRecords(connection, ring, services.repository, sources, prefix, *seconds)
         marks = Marks(connection, ring, prefix)
-        self.mover = Mover(services, options, sources, marks, records, self._cookies(app.config))
+        self.cookies = FormerCookies(self._attributes(app.config))
+        self.mover = Mover(services, options, sources, marks, records, self.cookies)
         if "operations" in services.parts:
             from . import counted
 
@@ -76,7 +80,11 @@ class Migration(Part):
         except Misconfigured as error:
             raise Misconfigured(str(error).replace(f"{PREFIX}REDIS_URL", f"{PREFIX}MIGRATE_REDIS_URL")) from error
 
-    def _cookies(self, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    def wsgi(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """Delete former cookies with the answers."""
+        return self.cookies.layer(app) if self.cookies is not None else app
+
+    def _attributes(self, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the former cookies with the attributes that delete them, but for one that this site sets as well."""
         store, found = self.services.store, {}
         names = {self.options.migrate_cookie: "SESSION", self.options.migrate_remember_cookie: "REMEMBER"}

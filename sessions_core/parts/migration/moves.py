@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
-from flask import Request, after_this_request, current_app, has_request_context
+from flask import Request, current_app, has_request_context
 from flask.globals import request_ctx
-from werkzeug.wrappers import Response
 
 from ... import events
 from ...errors import AccountKeyless, AccountMalformed, SessionsError, StoreUnavailable
@@ -22,6 +20,7 @@ from ...sign_in.accounts import Account, parse
 from ...sign_in.challenges import Signed
 from ...web.guards import amend_if_writable, wallet_session
 from .events import DataMigrated, MigrationRefused, SessionMigrated
+from .former_cookies import FormerCookies
 from .former_records import FormerRecords
 from .marks import Mark, Marks, agent_digest, hidden, shown
 from .options import REDIS, REMEMBER_COOKIE, REMEMBER_SECONDS, MigrationSettings
@@ -50,10 +49,7 @@ ORIGIN = Section("migration", Origin)
 
 
 class Mover:
-    """Moves what requests present, and keeps both sessions of a user together while the former servers run.
-
-    `cookies` are the former cookies that it deletes, by name, each with its attributes.
-    """
+    """Moves what requests present, and keeps both sessions of a user together while the former servers run."""
 
     def __init__(
         self,
@@ -62,7 +58,7 @@ class Mover:
         sources: Sources,
         marks: Marks,
         records: FormerRecords,
-        cookies: Mapping[str, Mapping[str, Any]],
+        cookies: FormerCookies,
     ) -> None:
         self._services = services
         self._options = options
@@ -371,7 +367,7 @@ class Mover:
         request: Request = request_ctx.request
         remember = source == REMEMBER_COOKIE
         name = self._options.migrate_remember_cookie if remember else self._options.migrate_cookie
-        root = str(self._cookies.get(name, {}).get("path", "/"))
+        root = self._cookies.path(name)
         path = f"{request.root_path}{request.path}"
         within = path == root or path.startswith(root if root.endswith("/") else f"{root}/")
         return within and request.headers.get("Sec-Fetch-Site") in ("same-origin", "same-site", "none")
@@ -395,13 +391,7 @@ class Mover:
 
     def _forget_cookies(self) -> None:
         """Delete the former cookies in the browser, with the answer to this request."""
-        brought = self._cookies.keys() & request_ctx.request.cookies.keys()
-
-        @after_this_request
-        def forget(response: Response) -> Response:
-            for name in sorted(brought):
-                response.delete_cookie(name, **self._cookies[name])
-            return response
+        self._cookies.forget(request_ctx.request)
 
 
 def _can_bring_cookies(request: Request) -> bool:

@@ -63,7 +63,7 @@ def account_of(data: dict[str, Any]) -> str | None:
 
 
 def with_data_page(app: Flask) -> Flask:
-    """Add a page that shows `flask.session` to the new site."""
+    """Add a page that shows `flask.session` to the new site, and one that clears it."""
 
     @app.route("/data", methods=["GET", "POST"])
     @public(csrf=False)
@@ -71,6 +71,12 @@ def with_data_page(app: Flask) -> Flask:
         if request.method == "POST":
             session.update(request.get_json())
         return jsonify({key: session[key] for key in session if key != "csrf_token"})
+
+    @app.get("/clear")
+    @public
+    def clear() -> str:
+        session.clear()
+        return "signed out"
 
     return app
 

@@ -10,7 +10,8 @@ from redis import Redis
 
 from sessions_core import events, public
 from sessions_core.parts.migration.events import MigrationRefused, SessionMigrated
-from tests.constants import ALICE, VALIDATE
+from tests.actors import SESSION_COOKIE, Visitor
+from tests.constants import ALICE, BOB, VALIDATE
 from tests.time_machine import Clock, TimeMachine
 
 from .sites import Browser, signed_in
@@ -108,3 +109,15 @@ def test_websocket_uses_up_no_former_cookie(app: Flask, former: Flask, happened:
     assert browser.send(app, "/socket", headers=upgrade).get_data(as_text=True) == "nobody"
     assert happened == []
     assert browser.account(app) == ALICE
+
+
+# -- Sign-outs ---------------------------------------------------------------------------------------------------
+
+
+def test_clearing_the_session_forgets_the_former_cookie(app: Flask, former: Flask, person: Visitor) -> None:
+    """The session ends after all functions that Flask runs after a request."""
+    browser = Browser(jar={SESSION_COOKIE: person.session_id} | signed_in(former, BOB).jar)
+    assert browser.account(app) not in (None, BOB)
+    assert browser.send(app, "/clear").status_code == 200
+    assert browser.jar.keys() & {"session", SESSION_COOKIE} == set()
+    assert browser.account(app) is None
