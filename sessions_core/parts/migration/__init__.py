@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from flask import Response, current_app
+from flask import session as flask_session
 
 from ...part import Part
 from ...settings import DAY, PREFIX
@@ -34,7 +37,8 @@ class Migration(Part):
     redis_keys = {
         "moved:<digest>": "string: what became of a former session or cookie, encrypted",
         "{tag}:former": "hash: the keys of former records that end together with sessions of the account, encrypted",
-        "{tag}:closed": "string: when the account last signed out; former cookies from before don't count",
+        "{tag}:closed": "string: when the account, or a user of Flask-Login, last signed out; former cookies from "
+        "before don't count",
         "migration:closed": "string: when everybody was signed out; former sessions from before don't count",
     }
     options: MigrationSettings
@@ -62,6 +66,7 @@ class Migration(Part):
         marks = Marks(connection, ring, prefix)
         self.cookies = FormerCookies(self._attributes(app.config))
         self.mover = Mover(services, options, sources, marks, records, self.cookies)
+        app.after_request(self._notice_logout)
         if "operations" in services.parts:
             from . import counted
 
@@ -104,6 +109,19 @@ class Migration(Part):
         """End a session with the former one that it was made of."""
         if self.mover is not None:
             self.mover.follow(session)
+
+    def _notice_logout(self, response: Response) -> Response:
+        from ...errors import StoreUnavailable
+
+        app, session = current_app, cast("WalletSession", flask_session)
+        try:
+            if self.mover is not None:
+                self.mover.notice_logout(session)
+        except StoreUnavailable as error:
+            # The user stays signed in, and can try again: otherwise an earlier cookie would be good for ever.
+            session.modified = session.cleared = False
+            return app.make_response(app.handle_user_exception(error))
+        return response
 
     def on_event(self, event: Event) -> None:
         """Count what was moved, and end what is left of it with its session."""

@@ -1,7 +1,7 @@
 """Ends former sessions together with those that were made of them, while the former servers still run.
 
-Also remembers when an account signed out: a signed cookie can't be deleted, and a copy of one that was made before
-must not sign the account in again.
+Also remembers when a user signed out: a signed cookie can't be deleted, and a copy of one that was made before
+must not sign the user in again.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class FormerRecords:
                 self._connection.call("HDEL", name, handle)
 
     def close(self, account: str | None) -> None:
-        """Note that an account signed out now, or with `None` everybody."""
+        """Note that an account, or what stands for a login, signed out now; with `None` everybody."""
         now = self._repository.time()
         name = self._everybody if account is None else self._key(account, "closed")
         self._connection.call("SET", name, now, "EX", self._closed_seconds)

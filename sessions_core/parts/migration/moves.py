@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from flask import Request, current_app, has_request_context
+from flask import Request, current_app, g, has_request_context
 from flask.globals import request_ctx
 
 from ... import events
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _LIFTED = ("pickled", "account")  # refusals that another setting would lift
 _GOES_ON = ("idle", "absolute", "unknown", "replaced", "limit")  # ends after which the user may still be signed in
+_LOGIN = "sessions_core_migration_login"  # of `flask.g`: the user of Flask-Login when the request began
 _REFUSED_SECONDS = 60  # for which such a refusal is not repeated
 
 
@@ -75,11 +77,15 @@ class Mover:
 
     def find(self, session: WalletSession) -> None:
         """Sign the user of a former session in, or take over the data of a visitor. May raise `StoreUnavailable`."""
+        # While a user is signed in with a password, a planted former cookie must not replace that.
+        if not _login(session):
+            self._find(session)
+        setattr(g, _LOGIN, _login(session))
+
+    def _find(self, session: WalletSession) -> None:
         request: Request = request_ctx.request
         if session.token is not None or not _can_bring_cookies(request):
             return
-        if _login(session):
-            return  # a user with a password is signed in, and a planted former cookie must not replace that
         source = ""
         try:
             for presented in self._sources.presented(request):
@@ -174,7 +180,7 @@ class Mover:
             session.bind_browser()
             browser = session.browser or session.minted_browser or ""
             if account is None:
-                live = self._visitor(former)
+                live = self._visitor(presented, former)
             else:
                 live = self._user(session, presented, former, account, browser)
         except BaseException:
@@ -192,10 +198,12 @@ class Mover:
             events.publish(DataMigrated(source=presented.source))
         return live
 
-    def _visitor(self, former: Former) -> LoadedSession:
+    def _visitor(self, presented: Presented, former: Former) -> LoadedSession:
         settings = self._services.settings
         clocks = settings.idle_seconds, settings.absolute_seconds
-        if FLASK_LOGIN_USER in former.data:  # it lasts as long as before: Flask's lifetime without a request
+        login = _login_in(former.data)
+        if login:  # it lasts as long as before: Flask's lifetime without a request
+            self._refuse_signed_out(presented, former, _owner(login))
             idle = max(1, int(current_app.permanent_session_lifetime.total_seconds()))
             clocks = idle, max(idle, LONGEST)
         record = SessionRecord(data=kept(former.data, has_account=False), remember=former.remember)
@@ -237,9 +245,9 @@ class Mover:
             raise Refused("revoked", "the account signed out at this moment")
         return changed
 
-    def _refuse_signed_out(self, presented: Presented, former: Former, account: str, epoch: int) -> None:
+    def _refuse_signed_out(self, presented: Presented, former: Former, owner: str, epoch: int = 0) -> None:
         """Refuse what was made before its user signed out here."""
-        own, everybody = self._records.closed_at(account)
+        own, everybody = self._records.closed_at(owner)
         # A record ends with its own sign-out. A cookie can't be deleted, and there may be earlier copies of it.
         ended = max(epoch, everybody) if presented.source == REDIS else max(epoch, everybody, own)
         if ended and (former.made_at is None or former.made_at <= ended):
@@ -303,6 +311,19 @@ class Mover:
         key = self._sources.key(presented)
         if key is not None:
             self._sources.delete(key)
+
+    # -- Logins with a password ------------------------------------------------------------------------------------
+
+    def notice_logout(self, session: WalletSession) -> None:
+        """Remember it if a user of Flask-Login has signed out in this request: by `logout_user()`, `session.clear()`,
+        or the form of this package. Nothing is published about that. May raise `StoreUnavailable`.
+        """
+        login = getattr(g, _LOGIN, "")
+        if not login or session.lost or (session.account_live is not None and not session.cleared):
+            return
+        if _login_in(session) != login:
+            self._forget_cookies()
+            self._records.close(_owner(login))
 
     # -- While the former servers run ------------------------------------------------------------------------------
 
@@ -410,8 +431,20 @@ def _can_bring_cookies(request: Request) -> bool:
 
 
 def _login(session: WalletSession) -> str:
-    """Return the user of Flask-Login whom the session keeps as it is stored; nothing if there is none."""
-    return str(session.live.record.data.get(FLASK_LOGIN_USER) or "") if session.live is not None else ""
+    """Return the user of Flask-Login whom a session without an account keeps; nothing if there is none."""
+    live = session.live
+    return _login_in(live.record.data) if live is not None and not live.record.account else ""
+
+
+def _login_in(data: Mapping[Any, Any]) -> str:
+    return str(data.get(FLASK_LOGIN_USER) or "")
+
+
+def _owner(login: str) -> str:
+    """Return what stands for a user of Flask-Login where sign-outs are remembered by account; no account is called
+    like that.
+    """
+    return f"flask-login {login}"
 
 
 def _own_session() -> SessionRecord | None:

@@ -14,7 +14,7 @@ from tests.actors import SESSION_COOKIE, Visitor
 from tests.constants import ALICE, BOB, VALIDATE
 from tests.time_machine import Clock, TimeMachine
 
-from .sites import Browser, signed_in
+from .sites import Browser, former_site, signed_in
 
 
 def refusals(happened: list[events.Event]) -> list[str]:
@@ -120,4 +120,48 @@ def test_clearing_the_session_forgets_the_former_cookie(app: Flask, former: Flas
     assert browser.account(app) not in (None, BOB)
     assert browser.send(app, "/clear").status_code == 200
     assert browser.jar.keys() & {"session", SESSION_COOKIE} == set()
+    assert browser.account(app) is None
+
+
+def signed_login() -> tuple[Browser, Browser]:
+    """Return a browser with the signed cookie of a user with a password, and one with an earlier cookie of theirs."""
+    former, browser = former_site(None), Browser()
+    browser.send(former, "/sign-in", json={"_user_id": "7"})
+    earlier = browser.copy()
+    browser.send(former, "/sign-in", json={"basket": [1]})
+    assert browser.jar != earlier.jar
+    return browser, earlier
+
+
+@pytest.mark.parametrize("path", ["/clear", "/log-out", "/sign-out"])
+def test_earlier_cookie_of_a_login_is_refused_after_logout(
+    make_site: Callable[..., Flask], happened: list[events.Event], path: str
+) -> None:
+    """Each answer of the former site brought another signed cookie, and all of them name the user."""
+    app = make_site(ACCOUNT=lambda data: None, FROM=["signed_cookie"])
+    browser, earlier = signed_login()
+    assert browser.data(app)["_user_id"] == "7"
+    answer = browser.send(app, path, **({"data": {}, "method": "POST"} if path == "/sign-out" else {}))
+    assert answer.status_code in (200, 302, 303)
+    assert "_user_id" not in browser.data(app)
+    assert earlier.data(app) == {}
+    assert refusals(happened) == ["revoked"]
+
+
+def test_former_login_is_refused_after_revoke_all(
+    make_site: Callable[..., Flask], happened: list[events.Event]
+) -> None:
+    app = make_site(ACCOUNT=lambda data: None, FROM=["signed_cookie"])
+    browser, _ = signed_login()
+    app.test_cli_runner().invoke(args=["sessions", "revoke-all", "--everybody", "--yes"])
+    assert browser.data(app) == {}
+    assert refusals(happened) == ["revoked"]
+
+
+def test_logout_forgets_a_former_cookie(app: Flask, former: Flask) -> None:
+    """It may be that of a wallet: a login that began here kept it from being read."""
+    browser = logged_in(app)
+    browser.jar |= signed_in(former, ALICE).jar
+    browser.send(app, "/log-out")
+    assert "session" not in browser.jar
     assert browser.account(app) is None

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, session
 from redis import Redis
 
-from sessions_core import events
+from sessions_core import events, public
 from sessions_core.errors import StoreUnavailable
 from sessions_core.parts.migration.events import MigrationRefused, SessionMigrated
 from tests.actors import SESSION_COOKIE
@@ -86,3 +86,21 @@ def test_sign_out_counts_although_the_former_redis_is_lost(
     assert browser.account(app) is None
     assert [event.code for event in happened if isinstance(event, MigrationRefused)] == ["revoked"]
     assert not raw.keys("session:*")
+
+
+def test_logout_that_can_not_be_remembered_gets_503(make_site: Callable[..., Flask], server: Server) -> None:
+    """A user with a password stays signed in, and can try again."""
+    app = make_site(SESSIONS_CORE_REDIS_URL=server.url)
+
+    @app.get("/leave")
+    @public
+    def leave() -> str:
+        session.clear()
+        server.stop()
+        return "signed out"
+
+    browser = Browser()
+    browser.send(app, "/data", json={"_user_id": "7"})
+    assert browser.send(app, "/leave").status_code == 503
+    server.start()
+    assert browser.data(app) == {"_user_id": "7"}
