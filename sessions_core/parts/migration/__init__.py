@@ -44,11 +44,14 @@ class Migration(Part):
     options: MigrationSettings
     mover: Mover | None = None
     cookies: FormerCookies | None = None
+    app: Flask
 
     def setup(self, app: Flask) -> None:
         """Make what moves sessions, if there is anything to move."""
         if not self.options.migrate_from:
             return
+        self.app = app
+        self._refuse_shared_cookie()
         from ...storage.encryption import KeyRing
         from .former_cookies import FormerCookies
         from .former_records import FormerRecords
@@ -86,8 +89,30 @@ class Migration(Part):
             raise Misconfigured(str(error).replace(f"{PREFIX}REDIS_URL", f"{PREFIX}MIGRATE_REDIS_URL")) from error
 
     def wsgi(self, app: Callable[..., Any]) -> Callable[..., Any]:
-        """Delete former cookies with the answers."""
-        return self.cookies.layer(app) if self.cookies is not None else app
+        """Delete former cookies with the answers. Raise `Misconfigured` if Flask-Login sets such cookies."""
+        if self.cookies is None:
+            return app
+        answer = self.cookies.layer(app)
+
+        def checked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+            self._refuse_shared_cookie()  # with each request: the `LoginManager` may come later than `WalletSessions`
+            return answer(environ, start_response)
+
+        return checked
+
+    def _sets_remember_cookies(self) -> bool:
+        """Whether Flask-Login sets remember cookies here, while former ones sign users in."""
+        return "remember_cookie" in self.options.migrate_from and hasattr(self.app, "login_manager")
+
+    def _refuse_shared_cookie(self) -> None:
+        from ...errors import Misconfigured
+
+        name = self.options.migrate_remember_cookie
+        if self._sets_remember_cookies() and self.app.config.get("REMEMBER_COOKIE_NAME", "remember_token") == name:
+            raise Misconfigured(
+                f"Flask-Login's cookies here are called {name!r}, as the former ones that {PREFIX}MIGRATE_FROM takes "
+                'for proof of a wallet: rename them, such as by app.config["REMEMBER_COOKIE_NAME"] = "remember".'
+            )
 
     def _attributes(self, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the former cookies with the attributes that delete them, but for one that this site sets as well."""
@@ -153,6 +178,16 @@ class Migration(Part):
                     "advice",
                     f"{PREFIX}MIGRATE_UNPICKLE is set, so an attacker who can write to the former Redis can run code "
                     "here. Remove it as soon as you can.",
+                )
+            )
+        secrets = self.services.settings.secrets
+        if self._sets_remember_cookies() and secrets[0] in (self.options.migrate_secrets or secrets):
+            found.append(
+                (
+                    "advice",
+                    "Flask-Login signs its remember cookies with a secret of the former ones, so a user who knows "
+                    "only a password can send one under the former name, and gets a wallet session. Change "
+                    f"SECRET_KEY, and write the former one into {PREFIX}MIGRATE_SECRETS.",
                 )
             )
         if self.options.migrate_beside:

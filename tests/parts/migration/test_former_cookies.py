@@ -6,15 +6,17 @@ from collections.abc import Callable
 
 import pytest
 from flask import Flask, session
+from flask_login import LoginManager
 from redis import Redis
 
 from sessions_core import events, public
+from sessions_core.errors import Misconfigured
 from sessions_core.parts.migration.events import MigrationRefused, SessionMigrated
 from tests.actors import SESSION_COOKIE, Visitor
 from tests.constants import ALICE, BOB, VALIDATE
 from tests.time_machine import Clock, TimeMachine
 
-from .sites import Browser, former_site, signed_in
+from .sites import Browser, User, former_site, signed_in
 
 
 def refusals(happened: list[events.Event]) -> list[str]:
@@ -165,3 +167,32 @@ def test_logout_forgets_a_former_cookie(app: Flask, former: Flask) -> None:
     browser.send(app, "/log-out")
     assert "session" not in browser.jar
     assert browser.account(app) is None
+
+
+# -- Remember cookies of this site -------------------------------------------------------------------------------
+
+
+def test_remember_cookies_of_this_site_need_another_name(make_site: Callable[..., Flask]) -> None:
+    """A password would become a wallet session, and the cookie that was just set would be deleted."""
+    app = make_site()
+    LoginManager(app).user_loader(User)
+    with pytest.raises(Misconfigured, match="REMEMBER_COOKIE_NAME"):
+        Browser().send(app, "/data")
+    app.config["REMEMBER_COOKIE_NAME"] = "remember"
+    assert Browser().data(app) == {}
+
+
+def test_remember_cookie_name_counts_only_if_it_is_moved(make_site: Callable[..., Flask]) -> None:
+    app = make_site(FROM=["redis"])
+    LoginManager(app).user_loader(User)
+    assert Browser().data(app) == {}
+
+
+def test_checklist_warns_of_one_secret_for_remember_cookies(make_site: Callable[..., Flask]) -> None:
+    """Flask-Login does not sign the name of a cookie."""
+    other = "yet another secret of 32 characters or more, 4711"
+    for secrets, warned in ([], True), ([other], False):
+        app = make_site(SECRETS=secrets, REMEMBER_COOKIE_NAME="remember")
+        LoginManager(app).user_loader(User)
+        result = app.test_cli_runner().invoke(args=["sessions", "check", "--offline", "--json"])
+        assert ("only a password" in result.stdout) == warned
