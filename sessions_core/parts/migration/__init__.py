@@ -181,7 +181,7 @@ class Migration(Part):
                 )
             )
         secrets = self.services.settings.secrets
-        if self._sets_remember_cookies() and secrets[0] in (self.options.migrate_secrets or secrets):
+        if self._sets_remember_cookies() and secrets[-1] in (self.options.migrate_secrets or secrets):
             found.append(
                 (
                     "advice",

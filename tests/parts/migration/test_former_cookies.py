@@ -192,7 +192,7 @@ def test_checklist_warns_of_one_secret_for_remember_cookies(make_site: Callable[
     """Flask-Login does not sign the name of a cookie."""
     other = "yet another secret of 32 characters or more, 4711"
     for secrets, warned in ([], True), ([other], False):
-        app = make_site(SECRETS=secrets, REMEMBER_COOKIE_NAME="remember")
+        app = make_site(SECRETS=secrets, SECRET_KEY_FALLBACKS=[other], REMEMBER_COOKIE_NAME="remember")
         LoginManager(app).user_loader(User)
         result = app.test_cli_runner().invoke(args=["sessions", "check", "--offline", "--json"])
         assert ("only a password" in result.stdout) == warned
