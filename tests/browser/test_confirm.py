@@ -392,6 +392,10 @@ def test_too_many_requests_are_asked_to_wait(panel: ConfirmPanel, interrupt: Int
 def test_ended_session_leads_to_the_signed_out_page(
     panel: ConfirmPanel, wallet: WalletInPage, services: Services
 ) -> None:
+    """Without live updates, by which the page would hear of it before the user acts."""
+    with panel.browser.before_scripts("delete window.WebSocket;"):
+        panel.browser.driver.refresh()
+        panel.arrive("session.revoke")
     services.lifecycle.revoke_account(account_of(wallet))
     panel.start()
     panel.browser.arrive_at("/signed-out")

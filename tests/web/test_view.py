@@ -129,6 +129,7 @@ def test_json_view_has_no_id_and_no_secret(app: Flask, visitor: Visitor, wallet:
         "warn_seconds",
         "absolute_warn_seconds",
         "sign_ins_elsewhere",
+        "live_state",
     }
 
 

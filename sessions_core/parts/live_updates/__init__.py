@@ -33,6 +33,7 @@ class LiveUpdates(Part):
     state = State
     redis_keys = {"live:<handle>": "zset: the open connections of a session, by when each must be heard of again"}
     slots = {
+        "activity_words": "sessions/_activity_live_updates.html",
         "head": "sessions/_live_updates_script.html",
         "modules": "sessions/_live_updates_modules.html",
         "banner": "sessions/_live_updates.html",
@@ -74,7 +75,9 @@ class LiveUpdates(Part):
         """Return a digest of each thing that tabs show of the account: one that differs has changed."""
         from .account_state import state_of
 
-        return {"live_state": state_of(self.services, view.live)}
+        live = view.live
+        rights = self.services.privileges(live.record.account, live.account_values, view.account_status)
+        return {"live_state": state_of(live, rights)}
 
     def on_event(self, event: Event) -> None:
         """Tell the connections of an account that something happened to it."""

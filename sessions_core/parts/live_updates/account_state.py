@@ -6,21 +6,20 @@ from base64 import urlsafe_b64encode
 from hashlib import blake2b
 
 from ...sessions.record import LoadedSession
-from ...web.services import Services
 
 _BYTES = 6  # enough to notice a change; the server decides nothing by them
 RIGHTS = "rights"
 
 
-def state_of(services: Services, live: LoadedSession) -> dict[str, str]:
-    """Return a digest for each value that parts keep for the account, by its name, and one of what it may do.
+def state_of(live: LoadedSession, rights: str | None) -> dict[str, str]:
+    """Return a digest for each value that parts keep for the account, by its name, and one of what it may do
+    (`Services.privileges`, None if the look-up of the role failed).
 
     The values were read with the session, so this asks Redis nothing. They are encrypted: a digest tells only that
     something is different now. A missing value has no digest.
     """
     values = {name: value for name, value in live.account_values.items() if value is not None}
-    rights = services.privileges_of(live)
-    if rights is not None:  # the look-up of the role failed: no news
+    if rights is not None:
         values[RIGHTS] = rights.encode()
     return {name: _digest(name, live.record.handle, value) for name, value in values.items()}
 

@@ -133,7 +133,7 @@ class LiveConnection:
             found = self._services.repository.load_handle(tag, self._waiting.handle, "never")
             if isinstance(found, EndedSession):
                 return found.reason
-            state = state_of(self._services, found)
+            state = state_of(found, self._services.privileges_of(found))
             self._waiting.tags = tags_of(self._services, found)
         # Other requests keep the session alive; then there is nothing to see at this time, but another one.
         left = min(found.idle_expires_at, found.absolute_expires_at) - found.now
