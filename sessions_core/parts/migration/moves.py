@@ -15,7 +15,7 @@ from flask.globals import request_ctx
 from ... import events
 from ...errors import AccountKeyless, AccountMalformed, SessionsError, StoreUnavailable
 from ...sessions.flask_session import WalletSession
-from ...sessions.record import CSRF_KEY, GRACE, EndedSession, LoadedSession, Section, SessionRecord
+from ...sessions.record import CSRF_KEY, GRACE, ROTATED, TAG, EndedSession, LoadedSession, Section, SessionRecord
 from ...settings import LONGEST, PREFIX
 from ...sign_in.accounts import Account, parse
 from ...sign_in.challenges import Signed
@@ -282,7 +282,7 @@ class Mover:
                 return None
             self._delete(presented)  # it may still be there: its Redis did not answer when the session was ended
             raise Refused("revoked" if may_move_again else "used")
-        if live.now - live.record.created_at > GRACE or mark.agent != _agent(request):
+        if not live.id or live.now - live.record.created_at > GRACE or mark.agent != _agent(request):
             if may_move_again:  # the former session is not over: the user may move again, and the latest one counts
                 self._records.unlink(live.record.account, live.record.handle)
                 self._services.lifecycle.revoke(live, "replaced")
@@ -295,9 +295,13 @@ class Mover:
         return live
 
     def _load(self, presented: Presented, mark: Mark) -> tuple[LoadedSession | EndedSession, str]:
-        """Return the session of a mark, and the value of its browser's cookie."""
+        """Return the session of a mark, without its id if it has got another one since; and its browser's cookie."""
         session_id, browser = shown(presented, mark)
-        return self._services.repository.load(session_id, "never", browser), browser
+        repository = self._services.repository
+        live = repository.load(session_id, "never", browser)
+        if isinstance(live, EndedSession) and live.reason == ROTATED.reason:
+            live = repository.load_handle(session_id[:TAG], live.handle, "never")
+        return live, browser
 
     def _settle_record(self, presented: Presented, live: LoadedSession, beside: bool) -> None:
         """Delete the former record, or let it end together with the session that was made of it."""

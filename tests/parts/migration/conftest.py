@@ -10,7 +10,7 @@ from flask import Flask
 
 from .sites import account_of, former_site, with_data_page
 
-_WHOLE = ("SESSIONS_CORE_", "SESSION_COOKIE_", "REMEMBER_COOKIE_", "SECRET_KEY")  # names of settings of other parts, and of Flask
+_WHOLE = ("SESSIONS_CORE_", "SESSION_COOKIE_", "REMEMBER_COOKIE_", "SECRET_KEY")  # of other parts, and of Flask
 
 
 @pytest.fixture

@@ -177,6 +177,20 @@ def test_second_browser_with_a_former_cookie_takes_it_over(app: Flask, former: F
     assert former_account(former, copy) == ALICE
 
 
+def test_session_under_another_id_is_taken_over_too(app: Flask, former: Flask, pass_time: TimeMachine) -> None:
+    """Its id has changed since the move, and the mark does not know the new one."""
+    browser = signed_in(former, ALICE)
+    copy = browser.copy()
+    assert browser.account(app) == ALICE
+    services = app.extensions["sessions_core"]
+    with app.app_context():
+        services.lifecycle.rotate(services.repository.load(browser.jar[SESSION_COOKIE], "never"))
+    pass_time(60)
+    assert copy.account(app) == ALICE
+    assert former_account(former, copy) == ALICE
+    assert len(services.repository.living(ALICE)) == 1
+
+
 def test_requests_at_once_begin_one_session_beside_the_former(
     app: Flask, former: Flask, happened: list[events.Event]
 ) -> None:
