@@ -36,7 +36,7 @@ def message(browser: Browser) -> WebElement:
 
 
 def unheard(browser: Browser) -> AbstractContextManager[None]:
-    """In pages that are opened now, nothing tells the list that sessions began or ended."""
+    """In pages that are opened now, nothing tells that sessions began or ended."""
     return browser.before_scripts(
         "addEventListener('DOMContentLoaded', () => document.querySelector('live-updates')?.remove())"
     )

@@ -21,6 +21,7 @@ from .accessibility import open_without_script
 from .clocks_in_page import LATER, WATCH, asked
 from .conftest import CHALLENGES, Elsewhere, Hold, Interruption, account_of
 from .pages import FIREFOX, Browser, ConfirmPanel
+from .session_list import unheard
 from .session_page import KEEP_ALIVE, VALIDATE, ask_to_stay
 from .step_up import ask_to_end
 from .wallet_in_page import MakeWallet, WalletInPage
@@ -392,8 +393,8 @@ def test_too_many_requests_are_asked_to_wait(panel: ConfirmPanel, interrupt: Int
 def test_ended_session_leads_to_the_signed_out_page(
     panel: ConfirmPanel, wallet: WalletInPage, services: Services
 ) -> None:
-    """Without live updates, by which the page would hear of it before the user acts."""
-    with panel.browser.before_scripts("delete window.WebSocket;"):
+    """Nothing has told the page yet."""
+    with unheard(panel.browser):
         panel.browser.driver.refresh()
         panel.arrive("session.revoke")
     services.lifecycle.revoke_account(account_of(wallet))
