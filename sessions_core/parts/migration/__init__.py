@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from flask import Response, current_app
+from flask import session as flask_session
 
 from ...part import Part
 from ...settings import DAY, PREFIX
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from ...sessions.flask_session import WalletSession
     from ...storage.connection import RedisConnection
     from ...web.session_view import SessionView
+    from .former_cookies import FormerCookies
     from .moves import Mover
 
 
@@ -33,17 +37,23 @@ class Migration(Part):
     redis_keys = {
         "moved:<digest>": "string: what became of a former session or cookie, encrypted",
         "{tag}:former": "hash: the keys of former records that end together with sessions of the account, encrypted",
-        "{tag}:closed": "string: when the account last signed out; former cookies from before don't count",
+        "{tag}:closed": "string: when the account, or a user of Flask-Login, last signed out; former cookies from "
+        "before don't count",
         "migration:closed": "string: when everybody was signed out; former sessions from before don't count",
     }
     options: MigrationSettings
     mover: Mover | None = None
+    cookies: FormerCookies | None = None
+    app: Flask
 
     def setup(self, app: Flask) -> None:
         """Make what moves sessions, if there is anything to move."""
         if not self.options.migrate_from:
             return
+        self.app = app
+        self._refuse_shared_cookie()
         from ...storage.encryption import KeyRing
+        from .former_cookies import FormerCookies
         from .former_records import FormerRecords
         from .marks import Marks
         from .moves import Mover
@@ -54,9 +64,12 @@ class Migration(Part):
         connection, prefix = services.connection, settings.redis_prefix
         secrets = options.migrate_secrets or settings.secrets
         sources = Sources(options, self.former_redis(), secrets, services.store.cookie_name)
-        records = FormerRecords(connection, ring, services.repository, sources, prefix, options.migrate_seconds)
+        seconds = options.migrate_seconds, options.closed_seconds
+        records = FormerRecords(connection, ring, services.repository, sources, prefix, *seconds)
         marks = Marks(connection, ring, prefix)
-        self.mover = Mover(services, options, sources, marks, records, self._cookies(app.config))
+        self.cookies = FormerCookies(self._attributes(app.config))
+        self.mover = Mover(services, options, sources, marks, records, self.cookies)
+        app.after_request(self._notice_logout)
         if "operations" in services.parts:
             from . import counted
 
@@ -75,7 +88,33 @@ class Migration(Part):
         except Misconfigured as error:
             raise Misconfigured(str(error).replace(f"{PREFIX}REDIS_URL", f"{PREFIX}MIGRATE_REDIS_URL")) from error
 
-    def _cookies(self, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    def wsgi(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """Delete former cookies with the answers. Raise `Misconfigured` if Flask-Login sets such cookies."""
+        if self.cookies is None:
+            return app
+        answer = self.cookies.layer(app)
+
+        def checked(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+            self._refuse_shared_cookie()  # with each request: the `LoginManager` may come later than `WalletSessions`
+            return answer(environ, start_response)
+
+        return checked
+
+    def _sets_remember_cookies(self) -> bool:
+        """Whether Flask-Login sets remember cookies here, while former ones sign users in."""
+        return "remember_cookie" in self.options.migrate_from and hasattr(self.app, "login_manager")
+
+    def _refuse_shared_cookie(self) -> None:
+        from ...errors import Misconfigured
+
+        name = self.options.migrate_remember_cookie
+        if self._sets_remember_cookies() and self.app.config.get("REMEMBER_COOKIE_NAME", "remember_token") == name:
+            raise Misconfigured(
+                f"Flask-Login's cookies here are called {name!r}, as the former ones that {PREFIX}MIGRATE_FROM takes "
+                'for proof of a wallet: rename them, such as by app.config["REMEMBER_COOKIE_NAME"] = "remember".'
+            )
+
+    def _attributes(self, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         """Return the former cookies with the attributes that delete them, but for one that this site sets as well."""
         store, found = self.services.store, {}
         names = {self.options.migrate_cookie: "SESSION", self.options.migrate_remember_cookie: "REMEMBER"}
@@ -95,6 +134,19 @@ class Migration(Part):
         """End a session with the former one that it was made of."""
         if self.mover is not None:
             self.mover.follow(session)
+
+    def _notice_logout(self, response: Response) -> Response:
+        from ...errors import StoreUnavailable
+
+        app, session = current_app, cast("WalletSession", flask_session)
+        try:
+            if self.mover is not None:
+                self.mover.notice_logout(session)
+        except StoreUnavailable as error:
+            # The user stays signed in, and can try again: otherwise an earlier cookie would be good for ever.
+            session.modified = session.cleared = False
+            return app.make_response(app.handle_user_exception(error))
+        return response
 
     def on_event(self, event: Event) -> None:
         """Count what was moved, and end what is left of it with its session."""
@@ -126,6 +178,16 @@ class Migration(Part):
                     "advice",
                     f"{PREFIX}MIGRATE_UNPICKLE is set, so an attacker who can write to the former Redis can run code "
                     "here. Remove it as soon as you can.",
+                )
+            )
+        secrets = self.services.settings.secrets
+        if self._sets_remember_cookies() and secrets[-1] in (self.options.migrate_secrets or secrets):
+            found.append(
+                (
+                    "advice",
+                    "Flask-Login signs its remember cookies with a secret of the former ones, so a user who knows "
+                    "only a password can send one under the former name, and gets a wallet session. Change "
+                    f"SECRET_KEY, and write the former one into {PREFIX}MIGRATE_SECRETS.",
                 )
             )
         if self.options.migrate_beside:

@@ -1,7 +1,7 @@
 """Ends former sessions together with those that were made of them, while the former servers still run.
 
-Also remembers when an account signed out: a signed cookie can't be deleted, and a copy of one that was made before
-must not sign the account in again.
+Also remembers when a user signed out: a signed cookie can't be deleted, and a copy of one that was made before
+must not sign the user in again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from .sources import Sources
 
 
 class FormerRecords:
-    """Which former records still stand behind sessions of this site. All methods may raise `StoreUnavailable`."""
+    """Which former records still stand behind sessions of this site. All methods may raise `StoreUnavailable`.
+
+    `seconds` is how long a former record may live, `closed_seconds` how long a sign-out is remembered.
+    """
 
     def __init__(
         self,
@@ -24,6 +27,7 @@ class FormerRecords:
         sources: Sources,
         prefix: str,
         seconds: int,
+        closed_seconds: int,
     ) -> None:
         self._connection = connection
         self._keys = keys
@@ -31,6 +35,7 @@ class FormerRecords:
         self._sources = sources
         self._everybody = f"{prefix}migration:closed"
         self._seconds = seconds
+        self._closed_seconds = closed_seconds
 
     def link(self, account: str, handle: str, key: str) -> None:
         """Note that the former record `key` ends together with the session of an account."""
@@ -59,10 +64,10 @@ class FormerRecords:
                 self._connection.call("HDEL", name, handle)
 
     def close(self, account: str | None) -> None:
-        """Note that an account signed out now, or with `None` everybody."""
+        """Note that an account, or what stands for a login, signed out now; with `None` everybody."""
         now = self._repository.time()
         name = self._everybody if account is None else self._key(account, "closed")
-        self._connection.call("SET", name, now, "EX", self._seconds)
+        self._connection.call("SET", name, now, "EX", self._closed_seconds)
 
     def closed_at(self, account: str) -> tuple[int, int]:
         """Return when the account last signed out, and when everybody was signed out; 0 for never. In milliseconds

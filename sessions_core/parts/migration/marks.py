@@ -80,9 +80,9 @@ class Marks:
             stored = self.stored(presented)
         return stored
 
-    def release(self, presented: Presented, token: bytes) -> None:
-        """Give up a claim."""
-        self._swap(presented, token, token, 0.001)
+    def release(self, presented: Presented, stored: bytes) -> None:
+        """Give up a claim, or forget what became of it, if that is still stored."""
+        self._swap(presented, stored, b"", 0)
 
     def _swap(self, presented: Presented, expected: bytes, new: bytes, seconds: float) -> bool:
         arguments = (expected, new, int(seconds * 1000))

@@ -9,25 +9,25 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from flask import Request, after_this_request, current_app, has_request_context
+from flask import Request, current_app, g, has_request_context
 from flask.globals import request_ctx
-from werkzeug.wrappers import Response
 
 from ... import events
 from ...errors import AccountKeyless, AccountMalformed, SessionsError, StoreUnavailable
 from ...sessions.flask_session import WalletSession
-from ...sessions.record import CSRF_KEY, GRACE, EndedSession, LoadedSession, Section, SessionRecord
+from ...sessions.record import CSRF_KEY, GRACE, ROTATED, TAG, EndedSession, LoadedSession, Section, SessionRecord
 from ...settings import LONGEST, PREFIX
 from ...sign_in.accounts import Account, parse
 from ...sign_in.challenges import Signed
 from ...web.guards import amend_if_writable, wallet_session
 from .events import DataMigrated, MigrationRefused, SessionMigrated
+from .former_cookies import FormerCookies
 from .former_records import FormerRecords
 from .marks import Mark, Marks, agent_digest, hidden, shown
-from .options import REDIS, REMEMBER_COOKIE, MigrationSettings
+from .options import REDIS, REMEMBER_COOKIE, REMEMBER_SECONDS, MigrationSettings
 from .refused import KEPT, Refused
 from .sources import Former, Presented, Sources
-from .stored_data import FLASK_LOGIN_USER, kept
+from .stored_data import FLASK_LOGIN_USER, OF_FLASK_LOGIN, kept
 
 if TYPE_CHECKING:
     from ...web.services import Services
@@ -35,8 +35,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _LIFTED = ("pickled", "account")  # refusals that another setting would lift
+_GOES_ON = ("idle", "absolute", "unknown", "replaced", "limit")  # ends after which the user may still be signed in
+_LOGIN = "sessions_core_migration_login"  # of `flask.g`: the user of Flask-Login when the request began
 _REFUSED_SECONDS = 60  # for which such a refusal is not repeated
-_REMEMBER_SECONDS = 400 * 86_400  # a remember cookie has no time in it; browsers keep none for longer
 
 
 class Origin(msgspec.Struct, array_like=True, frozen=True):
@@ -50,10 +51,7 @@ ORIGIN = Section("migration", Origin)
 
 
 class Mover:
-    """Moves what requests present, and keeps both sessions of a user together while the former servers run.
-
-    `cookies` are the former cookies that it deletes, by name, each with its attributes.
-    """
+    """Moves what requests present, and keeps both sessions of a user together while the former servers run."""
 
     def __init__(
         self,
@@ -62,7 +60,7 @@ class Mover:
         sources: Sources,
         marks: Marks,
         records: FormerRecords,
-        cookies: Mapping[str, Mapping[str, Any]],
+        cookies: FormerCookies,
     ) -> None:
         self._services = services
         self._options = options
@@ -79,9 +77,14 @@ class Mover:
 
     def find(self, session: WalletSession) -> None:
         """Sign the user of a former session in, or take over the data of a visitor. May raise `StoreUnavailable`."""
+        # While a user is signed in with a password, a planted former cookie must not replace that.
+        if not _login(session):
+            self._find(session)
+        setattr(g, _LOGIN, _login(session))
+
+    def _find(self, session: WalletSession) -> None:
         request: Request = request_ctx.request
-        # Without a route there may be no answer that brings the cookie: the events of Flask-SocketIO.
-        if session.token is not None or request.url_rule is None:
+        if session.token is not None or not _can_bring_cookies(request):
             return
         source = ""
         try:
@@ -177,7 +180,7 @@ class Mover:
             session.bind_browser()
             browser = session.browser or session.minted_browser or ""
             if account is None:
-                live = self._visitor(former)
+                live = self._visitor(presented, former)
             else:
                 live = self._user(session, presented, former, account, browser)
         except BaseException:
@@ -195,10 +198,12 @@ class Mover:
             events.publish(DataMigrated(source=presented.source))
         return live
 
-    def _visitor(self, former: Former) -> LoadedSession:
+    def _visitor(self, presented: Presented, former: Former) -> LoadedSession:
         settings = self._services.settings
         clocks = settings.idle_seconds, settings.absolute_seconds
-        if FLASK_LOGIN_USER in former.data:  # it lasts as long as before: Flask's lifetime without a request
+        login = _login_in(former.data)
+        if login:  # it lasts as long as before: Flask's lifetime without a request
+            self._refuse_signed_out(presented, former, _owner(login))
             idle = max(1, int(current_app.permanent_session_lifetime.total_seconds()))
             clocks = idle, max(idle, LONGEST)
         record = SessionRecord(data=kept(former.data, has_account=False), remember=former.remember)
@@ -218,7 +223,7 @@ class Mover:
                 add(Signed(account), record, True)
 
         # What a visitor has stored here is newer than what the former session held.
-        visitor = {key: value for key, value in session.items() if key != CSRF_KEY}
+        visitor = {key: value for key, value in session.items() if key not in {CSRF_KEY, *OF_FLASK_LOGIN}}
         live = services.lifecycle.start(
             account,
             services.policy.choose("", status.verified),
@@ -240,9 +245,9 @@ class Mover:
             raise Refused("revoked", "the account signed out at this moment")
         return changed
 
-    def _refuse_signed_out(self, presented: Presented, former: Former, account: str, epoch: int) -> None:
+    def _refuse_signed_out(self, presented: Presented, former: Former, owner: str, epoch: int = 0) -> None:
         """Refuse what was made before its user signed out here."""
-        own, everybody = self._records.closed_at(account)
+        own, everybody = self._records.closed_at(owner)
         # A record ends with its own sign-out. A cookie can't be deleted, and there may be earlier copies of it.
         ended = max(epoch, everybody) if presented.source == REDIS else max(epoch, everybody, own)
         if ended and (former.made_at is None or former.made_at <= ended):
@@ -251,7 +256,7 @@ class Mover:
             raise Refused("revoked")
 
     def _seconds(self, presented: Presented) -> int:
-        return _REMEMBER_SECONDS if presented.source == REMEMBER_COOKIE else self._options.migrate_seconds
+        return REMEMBER_SECONDS if presented.source == REMEMBER_COOKIE else self._options.migrate_seconds
 
     def _remember_refusal(self, presented: Presented) -> None:
         token = self._marks.claim(presented)
@@ -271,13 +276,13 @@ class Mover:
         """
         beside = self._options.migrate_beside
         may_move_again = beside or mark.beside
-        session_id, browser = shown(presented, mark)
-        live = self._services.repository.load(session_id, "never", browser)
+        live, browser = self._load(presented, mark)
         if isinstance(live, EndedSession):
-            if may_move_again:
+            if may_move_again and live.reason in _GOES_ON:
                 return None
-            raise Refused("used")
-        if live.now - live.record.created_at > GRACE or mark.agent != _agent(request):
+            self._delete(presented)  # it may still be there: its Redis did not answer when the session was ended
+            raise Refused("revoked" if may_move_again else "used")
+        if not live.id or live.now - live.record.created_at > GRACE or mark.agent != _agent(request):
             if may_move_again:  # the former session is not over: the user may move again, and the latest one counts
                 self._records.unlink(live.record.account, live.record.handle)
                 self._services.lifecycle.revoke(live, "replaced")
@@ -288,6 +293,15 @@ class Mover:
         if session.browser is None and browser:
             session.minted_browser, session.browser_cookie_due = browser, True
         return live
+
+    def _load(self, presented: Presented, mark: Mark) -> tuple[LoadedSession | EndedSession, str]:
+        """Return the session of a mark, without its id if it has got another one since; and its browser's cookie."""
+        session_id, browser = shown(presented, mark)
+        repository = self._services.repository
+        live = repository.load(session_id, "never", browser)
+        if isinstance(live, EndedSession) and live.reason == ROTATED.reason:
+            live = repository.load_handle(session_id[:TAG], live.handle, "never")
+        return live, browser
 
     def _settle_record(self, presented: Presented, live: LoadedSession, beside: bool) -> None:
         """Delete the former record, or let it end together with the session that was made of it."""
@@ -301,6 +315,19 @@ class Mover:
         key = self._sources.key(presented)
         if key is not None:
             self._sources.delete(key)
+
+    # -- Logins with a password ------------------------------------------------------------------------------------
+
+    def notice_logout(self, session: WalletSession) -> None:
+        """Remember it if a user of Flask-Login has signed out in this request: by `logout_user()`, `session.clear()`,
+        or the form of this package. Nothing is published about that. May raise `StoreUnavailable`.
+        """
+        login = getattr(g, _LOGIN, "")
+        if not login or session.lost or (session.account_live is not None and not session.cleared):
+            return
+        if _login_in(session) != login:
+            self._forget_cookies()
+            self._records.close(_owner(login))
 
     # -- While the former servers run ------------------------------------------------------------------------------
 
@@ -320,15 +347,32 @@ class Mover:
                 ORIGIN.put(record, Origin(ORIGIN.of(record).source))
 
             amend_if_writable(self._services, session, alone)
-        elif not self._is_signed_in_there(account):
+        elif not self._is_signed_in_there(account, ORIGIN.of(live.record).source):
             self._records.unlink(account, handle)  # another user may have signed in there, in the same browser
             session.lose(EndedSession("signed_out", handle))
             self._services.lifecycle.revoke(live, "signed_out")
+            self._forget_marks()
             self.find(session)
 
-    def _is_signed_in_there(self, account: str) -> bool:
+    def _forget_marks(self) -> None:
+        """Let what the request presents be moved anew: a former server may sign users in under the id of a session
+        that it signed out of.
+        """
+        with suppress(Refused):
+            for presented in self._sources.presented(request_ctx.request):
+                stored = self._marks.stored(presented) if presented.source == REDIS else b""
+                mark = self._marks.read(presented, stored)
+                if mark.hidden and isinstance(self._load(presented, mark)[0], EndedSession):
+                    self._marks.release(presented, stored)  # unless another request has moved it anew already
+
+    def _is_signed_in_there(self, account: str, source: str) -> bool:
+        """Whether the former cookie of the request is that of a session of the account. If the request lacks one that
+        it may lack, that is so.
+        """
+        none = True
         try:
             for presented in self._sources.presented(request_ctx.request):
+                none = False
                 try:
                     if str(self._account_of(self._sources.read(presented))) == account:
                         return True
@@ -336,8 +380,22 @@ class Mover:
                     if refused.code not in ("expired", "unsigned"):
                         return True  # it is there, and no sign that its user has signed out
         except Refused:
-            pass
-        return False
+            return False  # of no known form: it can't be the one that was moved
+        return none and not self._would_bring_cookie(source)
+
+    def _would_bring_cookie(self, source: str) -> bool:
+        """Whether the browser sends the former cookie of a source with this request, if it still has it.
+
+        A request of another site lacks one with SameSite=Strict, and one outside its path lacks it always: without
+        this check any link to this site would sign its user out.
+        """
+        request: Request = request_ctx.request
+        remember = source == REMEMBER_COOKIE
+        name = self._options.migrate_remember_cookie if remember else self._options.migrate_cookie
+        root = self._cookies.path(name)
+        path = f"{request.root_path}{request.path}"
+        within = path == root or path.startswith(root if root.endswith("/") else f"{root}/")
+        return within and request.headers.get("Sec-Fetch-Site") in ("same-origin", "same-site", "none")
 
     def hear(self, event: events.Event) -> None:
         """End former records with the sessions that were made of them; note when an account signed out."""
@@ -345,9 +403,10 @@ class Mover:
         if isinstance(event, events.SessionEnded) and event.account:
             if own is not None and own.handle == event.handle:
                 self._forget_cookies()  # the browser may hold a signed one, which can't be ended
-            self._records.end(event.account, event.handle)
+            # First what is in our own Redis: that of the former sessions may not answer.
             if event.reason not in ("replaced", "limit"):
                 self._records.close(event.account)
+            self._records.end(event.account, event.handle)
         elif isinstance(event, events.SessionsRevoked):
             self._records.close(event.account)
             if event.account is not None:
@@ -357,13 +416,39 @@ class Mover:
 
     def _forget_cookies(self) -> None:
         """Delete the former cookies in the browser, with the answer to this request."""
-        brought = self._cookies.keys() & request_ctx.request.cookies.keys()
+        self._cookies.forget(request_ctx.request)
 
-        @after_this_request
-        def forget(response: Response) -> Response:
-            for name in sorted(brought):
-                response.delete_cookie(name, **self._cookies[name])
-            return response
+
+def _can_bring_cookies(request: Request) -> bool:
+    """Whether the browser keeps the cookies of the answer. Otherwise the former session would be used up for nothing.
+
+    Without a route there may be no answer: the events of Flask-SocketIO. Nor can a WebSocket set a cookie after its
+    handshake. In a page of another site, such as by `<img>` or in a frame, browsers send a former cookie with
+    SameSite=None, and refuse ours: any site could sign users out.
+    """
+    if request.url_rule is None or request.url_rule.websocket:
+        return False
+    headers = request.headers
+    return headers.get("Sec-Fetch-Site") != "cross-site" or (
+        headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest", "document") == "document"
+    )
+
+
+def _login(session: WalletSession) -> str:
+    """Return the user of Flask-Login whom a session without an account keeps; nothing if there is none."""
+    live = session.live
+    return _login_in(live.record.data) if live is not None and not live.record.account else ""
+
+
+def _login_in(data: Mapping[Any, Any]) -> str:
+    return str(data.get(FLASK_LOGIN_USER) or "")
+
+
+def _owner(login: str) -> str:
+    """Return what stands for a user of Flask-Login where sign-outs are remembered by account; no account is called
+    like that.
+    """
+    return f"flask-login {login}"
 
 
 def _own_session() -> SessionRecord | None:

@@ -12,6 +12,9 @@ from ...settings import DAY, PREFIX, Settings, is_random, refuse_outside
 
 REDIS, SIGNED_COOKIE, REMEMBER_COOKIE = SOURCES = ("redis", "signed_cookie", "remember_cookie")
 
+REMEMBER_SECONDS = 400 * DAY
+"""How long a remember cookie may be good: it has no time in it, and browsers keep none for longer."""
+
 _COOKIE = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 
@@ -39,6 +42,11 @@ class MigrationSettings:
     """What reads the pickles of Flask-Session before 0.7, such as pickle.loads; None refuses them."""
     migrate_beside: bool = False
     """True while servers of the former version still run: their sessions stay until the last one has stopped."""
+
+    @property
+    def closed_seconds(self) -> int:
+        """How long it must be known that an account has signed out: as long as something from before may be good."""
+        return REMEMBER_SECONDS if REMEMBER_COOKIE in self.migrate_from else max(self.migrate_seconds, 31 * DAY)
 
     def refuse_unsafe(self, settings: Settings) -> None:
         """Raise `Misconfigured` for what can't work, or would let strangers in."""
@@ -70,4 +78,4 @@ class MigrationSettings:
                 f"{PREFIX}MIGRATE_BESIDE = True needs another cookie than {self.migrate_cookie!r}, which the former "
                 f"servers set. Set {PREFIX}COOKIE_NAME."
             )
-        refuse_outside(self, "migrate_seconds", 60, 400 * DAY)
+        refuse_outside(self, "migrate_seconds", 60, REMEMBER_SECONDS)

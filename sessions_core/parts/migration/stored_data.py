@@ -22,7 +22,7 @@ LARGEST = 256 * 1024
 # the user of a wallet session is found by its account.
 _OF_FLASK = {CSRF_KEY, "_permanent"}
 FLASK_LOGIN_USER = "_user_id"
-_OF_FLASK_LOGIN = {FLASK_LOGIN_USER, "_fresh", "_id", "_remember", "_remember_seconds"}
+OF_FLASK_LOGIN = {FLASK_LOGIN_USER, "_fresh", "_id", "_remember", "_remember_seconds"}
 
 _DECODERS = (
     (is_deep_msgpack, msgspec.msgpack.Decoder().decode),
@@ -65,7 +65,7 @@ def mapping(data: Any) -> dict[Any, Any]:
 
 def kept(data: dict[Any, Any], has_account: bool) -> dict[str, Any]:
     """Return the data that `flask.session` takes over. Values that it can't keep are left out, and logged by key."""
-    left_out = _OF_FLASK | (_OF_FLASK_LOGIN if has_account else set())
+    left_out = _OF_FLASK | (OF_FLASK_LOGIN if has_account else set())
     found: dict[str, Any] = {}
     for key, value in data.items():
         if key in left_out:

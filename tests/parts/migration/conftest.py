@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -10,10 +10,14 @@ from flask import Flask
 
 from .sites import account_of, former_site, with_data_page
 
+_WHOLE = ("SESSIONS_CORE_", "SESSION_COOKIE_", "REMEMBER_COOKIE_", "SECRET_KEY")  # of other parts, and of Flask
+
 
 @pytest.fixture
-def former(redis_url: str) -> Flask:
-    return former_site(redis_url)
+def former(redis_url: str) -> Iterator[Flask]:
+    app = former_site(redis_url)
+    yield app
+    app.config["SESSION_REDIS"].close()
 
 
 @pytest.fixture
@@ -22,7 +26,7 @@ def make_site(make_app: Callable[..., Flask]) -> Callable[..., Flask]:
 
     def make(**settings: Any) -> Flask:
         own = {
-            name if name.startswith("SESSIONS_CORE_") else f"SESSIONS_CORE_MIGRATE_{name}": value
+            name if name.startswith(_WHOLE) else f"SESSIONS_CORE_MIGRATE_{name}": value
             for name, value in settings.items()
         }
         sources = ["redis", "signed_cookie", "remember_cookie"]

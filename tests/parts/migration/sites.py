@@ -63,7 +63,7 @@ def account_of(data: dict[str, Any]) -> str | None:
 
 
 def with_data_page(app: Flask) -> Flask:
-    """Add a page that shows `flask.session` to the new site."""
+    """Add a page that shows `flask.session` to the new site, and some that clear it."""
 
     @app.route("/data", methods=["GET", "POST"])
     @public(csrf=False)
@@ -71,6 +71,18 @@ def with_data_page(app: Flask) -> Flask:
         if request.method == "POST":
             session.update(request.get_json())
         return jsonify({key: session[key] for key in session if key != "csrf_token"})
+
+    @app.get("/clear")
+    @public
+    def clear() -> str:
+        session.clear()
+        return "signed out"
+
+    @app.get("/log-out")
+    @public
+    def log_out() -> str:
+        session.pop("_user_id", None)
+        return "logged out"
 
     return app
 
@@ -84,7 +96,7 @@ class Browser:
 
     def send(self, app: Flask, path: str, *, lose: bool = False, **options: Any) -> TestResponse:
         """Send a request; with `lose` the answer never arrives, nor its cookies."""
-        method = "POST" if "json" in options else "GET"
+        method = options.pop("method", "POST" if "json" in options else "GET")
         headers = {
             "User-Agent": self.agent,
             "Cookie": "; ".join(f"{name}={value}" for name, value in self.jar.items()),

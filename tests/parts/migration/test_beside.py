@@ -122,6 +122,20 @@ def test_another_user_at_a_former_server_replaces_the_session(
     assert former_account(former, browser) == BOB
 
 
+@pytest.mark.parametrize("account", [ALICE, BOB], ids=["same user", "another"])
+def test_sign_in_under_the_same_former_id_is_moved(app: Flask, former: Flask, account: str) -> None:
+    """A former site may take the user out of its session, and keep that and its id for the next one."""
+    browser = signed_in(former, ALICE, basket=[1])
+    sid = browser.jar["session"]
+    assert browser.account(app) == ALICE
+    browser.send(former, "/sign-in", json={"account": None})
+    assert browser.account(app) is None
+    browser.send(former, "/sign-in", json={"account": account})
+    assert browser.account(app) == account
+    assert browser.data(app)["basket"] == [1]
+    assert browser.jar["session"] == sid
+
+
 def test_session_that_ended_by_its_clock_is_moved_again(
     app: Flask, former: Flask, pass_time: TimeMachine, redis: Redis
 ) -> None:
@@ -161,6 +175,20 @@ def test_second_browser_with_a_former_cookie_takes_it_over(app: Flask, former: F
     browser.jar.pop("session")
     assert browser.send(app, VALIDATE).get_json()["error"]["reason"] == "replaced"
     assert former_account(former, copy) == ALICE
+
+
+def test_session_under_another_id_is_taken_over_too(app: Flask, former: Flask, pass_time: TimeMachine) -> None:
+    """Its id has changed since the move, and the mark does not know the new one."""
+    browser = signed_in(former, ALICE)
+    copy = browser.copy()
+    assert browser.account(app) == ALICE
+    services = app.extensions["sessions_core"]
+    with app.app_context():
+        services.lifecycle.rotate(services.repository.load(browser.jar[SESSION_COOKIE], "never"))
+    pass_time(60)
+    assert copy.account(app) == ALICE
+    assert former_account(former, copy) == ALICE
+    assert len(services.repository.living(ALICE)) == 1
 
 
 def test_requests_at_once_begin_one_session_beside_the_former(
@@ -215,6 +243,30 @@ def test_hook_that_fails_later_signs_no_user_out(make_site: Callable[..., Flask]
     assert browser.account(app) == ALICE
     broken.append(1)
     assert browser.account(app) == ALICE
+
+
+CROSS_SITE_LINK = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+
+
+def test_link_from_another_site_signs_no_user_out(app: Flask, former: Flask) -> None:
+    """A former cookie with SameSite=Strict does not come with it."""
+    browser = signed_in(former, ALICE)
+    assert browser.account(app) == ALICE
+    sid = browser.jar.pop("session")
+    answer = browser.send(app, VALIDATE, headers=CROSS_SITE_LINK)
+    assert answer.get_json()["data"]["account"] == ALICE
+    browser.jar["session"] = sid
+    assert browser.account(app) == ALICE
+
+
+def test_request_outside_the_former_path_signs_no_user_out(make_site: Callable[..., Flask], former: Flask) -> None:
+    app, with_path = make_site(BESIDE=True), make_site(BESIDE=True, SESSION_COOKIE_PATH="/data")
+    browser = signed_in(former, ALICE)
+    assert browser.account(app) == ALICE
+    del browser.jar["session"]
+    assert browser.account(with_path) == ALICE
+    browser.data(with_path)
+    assert browser.account(with_path) is None
 
 
 def test_signed_cookie_that_is_gone_ends_its_session(app: Flask) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask
+import pytest
+from flask import Flask, session
 from redis import Redis
 
-from sessions_core import events
-from sessions_core.parts.migration.events import SessionMigrated
+from sessions_core import events, public
+from sessions_core.errors import StoreUnavailable
+from sessions_core.parts.migration.events import MigrationRefused, SessionMigrated
 from tests.actors import SESSION_COOKIE
 from tests.constants import ALICE, VALIDATE
 from tests.servers import Server
@@ -63,3 +65,42 @@ def test_former_redis_that_stops_in_a_move_loses_no_session(
     assert browser.account(app) == ALICE
     assert not raw.keys("session:*")
     assert len([event for event in happened if isinstance(event, SessionMigrated)]) == 1
+
+
+def test_sign_out_counts_although_the_former_redis_is_lost(
+    make_site: Callable[..., Flask], server: Server, raw: Redis, redis: Redis, happened: list[events.Event]
+) -> None:
+    """The former record outlives it there, and must not sign the user in again."""
+    browser = signed_in(former_site(server.url), ALICE)
+    app = make_site(REDIS_URL=server.url, BESIDE=True)
+    handle = browser.send(app, VALIDATE).get_json()["data"]["session_id"]
+    lifecycle = app.extensions["sessions_core"].lifecycle
+    server.stop()
+    with app.app_context(), pytest.raises(StoreUnavailable):
+        lifecycle.revoke_handle(ALICE, handle)
+    assert redis.exists(*redis.keys("*:closed"))
+    server.start()
+    with app.app_context():
+        assert not lifecycle.revoke_handle(ALICE, handle)
+    assert raw.keys("session:*")
+    assert browser.account(app) is None
+    assert [event.code for event in happened if isinstance(event, MigrationRefused)] == ["revoked"]
+    assert not raw.keys("session:*")
+
+
+def test_logout_that_can_not_be_remembered_gets_503(make_site: Callable[..., Flask], server: Server) -> None:
+    """A user with a password stays signed in, and can try again."""
+    app = make_site(SESSIONS_CORE_REDIS_URL=server.url)
+
+    @app.get("/leave")
+    @public
+    def leave() -> str:
+        session.clear()
+        server.stop()
+        return "signed out"
+
+    browser = Browser()
+    browser.send(app, "/data", json={"_user_id": "7"})
+    assert browser.send(app, "/leave").status_code == 503
+    server.start()
+    assert browser.data(app) == {"_user_id": "7"}
