@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import urlencode
 
-from selenium.common.exceptions import StaleElementReferenceException, TimeoutException
+from selenium.common.exceptions import StaleElementReferenceException, TimeoutException, WebDriverException
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
 
 from ..constants import PATIENCE
@@ -160,9 +159,7 @@ class Browser:
 
     def wait(self, condition: Callable[[], Any], otherwise: Callable[[], str] | str = "") -> Any:
         try:
-            return WebDriverWait(
-                self.driver, PATIENCE, 0.02, ignored_exceptions=[StaleElementReferenceException]
-            ).until(lambda _: condition())
+            return WebDriverWait(self.driver, PATIENCE, 0.02).until(lambda _: unless_left(condition))
         except TimeoutException:
             raise AssertionError(otherwise if isinstance(otherwise, str) else otherwise()) from None
 
@@ -194,7 +191,7 @@ class Browser:
         """Click, and wait until another page has come, even one at the same address."""
         page = self.driver.find_element(By.TAG_NAME, "html")
         self.click(test_id)
-        WebDriverWait(self.driver, PATIENCE, 0.02).until(staleness_of(page))
+        self.wait(lambda: left(page), f"{test_id} led nowhere")
 
     def press(self, *keys: str) -> None:
         ActionChains(self.driver).send_keys(*keys).perform()
@@ -265,6 +262,23 @@ class Browser:
         page.sign()
         wallet.approve_sign()
         self.wait(lambda: not self.path.startswith("/sign-in"), lambda: f"still at {self.path}: {self.text}")
+
+
+def unless_left(ask: Callable[[], Any]) -> Any:
+    """Ask the page in front; None if an element's page has been left, for which the driver has two errors."""
+    try:
+        return ask()
+    except StaleElementReferenceException:
+        return None
+    except WebDriverException as error:
+        if "does not belong to the document" in str(error):
+            return None
+        raise
+
+
+def left(page: WebElement) -> bool:
+    """Whether the page of an element has been left."""
+    return unless_left(page.is_enabled) is None
 
 
 class Panel:
@@ -376,7 +390,7 @@ class ConfirmPanel(Panel):
         page = self.browser.driver.find_element(By.TAG_NAME, "html")
         self.start()
         text = wallet.approve_sign()
-        WebDriverWait(self.browser.driver, PATIENCE, 0.02).until(staleness_of(page))
+        self.browser.wait(lambda: left(page), "the page stayed")
         return text
 
     @property

@@ -172,6 +172,7 @@ def test_hostile_event_text_is_shown_as_text(session: Browser, account: str, els
 def test_entries_stand_under_the_name_of_their_day(
     session: Browser, wallet: WalletInPage, pass_time: TimeMachine
 ) -> None:
+    session.open("/livez")  # an open page would leave when its session ends
     pass_time(2 * 86_400)  # the activity of an account that was here on one day only is kept for three
     session.sign_in(wallet)
     today, other = open_log(session)
@@ -187,6 +188,7 @@ def test_days_are_those_of_the_reader(
     session: Browser, wallet: WalletInPage, account: str, elsewhere: Elsewhere, pass_time: TimeMachine, zone: str
 ) -> None:
     """One entry every six hours: in a zone far from UTC most are on another day than on the server."""
+    session.open("/livez")
     for _ in range(5):
         elsewhere.happen(
             events.SignInFailed(code="challenge_expired", account=account),
