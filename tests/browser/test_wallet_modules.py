@@ -13,7 +13,8 @@ from .wallet_in_page import WalletInPage
 # Live updates have modules of their own, on each page.
 LOADED = """
     return performance.getEntriesByType("resource").map(({ name }) => name).filter((name) => name.endsWith(".js"))
-      .filter((name) => name.includes("/parts/") && !name.includes("/live_updates/")).map((name) => name.split("/").pop()).sort();
+      .filter((name) => name.includes("/parts/") && !name.includes("/live_updates/"))
+      .map((name) => name.split("/").pop()).sort();
 """
 
 
