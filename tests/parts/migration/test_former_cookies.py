@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -143,7 +144,12 @@ def test_earlier_cookie_of_a_login_is_refused_after_logout(
     app = make_site(ACCOUNT=lambda data: None, FROM=["signed_cookie"])
     browser, earlier = signed_login()
     assert browser.data(app)["_user_id"] == "7"
-    answer = browser.send(app, path, **({"data": {}, "method": "POST"} if path == "/sign-out" else {}))
+    if path == "/sign-out":
+        page = browser.send(app, "/sign-in").get_data(as_text=True)
+        [token, *_] = re.findall(r'name="csrf_token" value="([^"]+)"', page)
+        answer = browser.send(app, path, method="POST", data={"csrf_token": token})
+    else:
+        answer = browser.send(app, path)
     assert answer.status_code in (200, 302, 303)
     assert "_user_id" not in browser.data(app)
     assert earlier.data(app) == {}
