@@ -122,6 +122,12 @@ class Browser:
         assert answer.status_code in (200, 401), answer.get_data(as_text=True)
         return answer.get_json()["data"]["account"] if answer.status_code == 200 else None
 
+    def sign_out(self, app: Flask) -> None:
+        """Sign out at the new site."""
+        token = self.send(app, VALIDATE).get_json()["data"]["csrf_token"]
+        headers = {"Accept": "application/json", "X-CSRFToken": token}
+        assert self.send(app, "/api/auth/sessions/logout", json={}, headers=headers).status_code == 200
+
     def data(self, app: Flask) -> dict[str, Any]:
         """Ask the new site for the data of the session."""
         answer = self.send(app, "/data")

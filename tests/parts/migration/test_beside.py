@@ -30,12 +30,6 @@ def former_account(app: Flask, browser: Browser) -> str | None:
     return account
 
 
-def sign_out(app: Flask, browser: Browser, path: str = "/api/auth/sessions/logout") -> None:
-    token = browser.send(app, VALIDATE).get_json()["data"]["csrf_token"]
-    headers = {"Accept": "application/json", "X-CSRFToken": token}
-    assert browser.send(app, path, json={}, headers=headers).status_code == 200
-
-
 def account_number(number: int) -> str:
     return f"eip155:1:0x{number:040d}"
 
@@ -75,7 +69,7 @@ def test_sign_out_at_a_new_server_reaches_the_former_ones(app: Flask, former: Fl
     browser = signed_in(former, ALICE)
     assert browser.account(app) == ALICE
     assert former_account(former, browser) == ALICE
-    sign_out(app, browser)
+    browser.sign_out(app)
     assert former_account(former, browser) is None
     assert browser.account(app) is None
     assert redis.keys("session:*") == []
@@ -85,7 +79,7 @@ def test_sign_out_at_a_new_server_deletes_a_signed_cookie(app: Flask) -> None:
     former = former_site(None)
     browser = signed_in(former, ALICE)
     assert browser.account(app) == ALICE
-    sign_out(app, browser)
+    browser.sign_out(app)
     assert former_account(former, browser) is None
     assert browser.account(app) is None
 

@@ -177,7 +177,7 @@ class HeldPage {
     this.#ways.leave();
   }
 
-  /** From here on nothing leads to the page any more but the one who called. */
+  /** Stop listening and asking: afterwards only the caller can still reach the page. */
   #end() {
     this.#server.stop();
     this.#listening.abort();
